@@ -1,0 +1,106 @@
+"""The events of `assay.competencies.v1` and `assay.credentials.v1`: past tense, frozen, versioned.
+
+Within a version only additions are made. The JSON Schemas stand in `json/` and a test compares.
+No event holds personal data: a person is a random id, a piece of evidence is a statement's id.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Sequence = Annotated[int, Field(ge=1, description="per (tenant, person, competency), by ones")]
+Status = Literal[
+    "not_started", "in_progress", "achieved", "expired", "suspended", "under_review", "revoked"
+]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _CompetencyEvent(_Event):
+    event_id: UUID
+    tenant: str
+    person: UUID
+    competency: str = Field(description="IRI of the competency")
+    sequence: Sequence
+    decision: UUID = Field(description="id of the decision row that this follows from")
+    rule: str = Field(description="rule id")
+    rule_version: int
+    rule_hash: str = Field(description="SHA-256, hex, of the rule's canonical JSON")
+    status: Status
+    level: int | None = None
+    as_of: datetime = Field(description="greatest append or tick time applied when it was decided")
+    achieved_on: date | None = Field(default=None, description="local date in `timezone`")
+    expires_on: date | None = Field(default=None, description="last valid local date")
+    timezone: str
+    evidence: tuple[UUID, ...] = Field(default=(), description="statements that carry the award")
+    reason: str | None = Field(default=None, description="code, why it was lost")
+
+
+class CompetencyAchieved(_CompetencyEvent):
+    """A person came to hold a competency (first, or again after it was withdrawn or had lapsed)."""
+
+    type: Literal["competency.achieved/v1"] = "competency.achieved/v1"
+
+
+class CompetencyRenewed(_CompetencyEvent):
+    """A held competency got other dates or a new award carries it."""
+
+    type: Literal["competency.renewed/v1"] = "competency.renewed/v1"
+
+
+class CompetencyWithdrawn(_CompetencyEvent):
+    """The award stands no longer on its evidence: voided, unlinked, or judged otherwise."""
+
+    type: Literal["competency.withdrawn/v1"] = "competency.withdrawn/v1"
+
+
+class CompetencyExpired(_CompetencyEvent):
+    """The last valid day has passed."""
+
+    type: Literal["competency.expired/v1"] = "competency.expired/v1"
+
+
+class CompetencySuspended(_CompetencyEvent):
+    """A disqualifying event; the award is kept, but must not be relied on."""
+
+    type: Literal["competency.suspended/v1"] = "competency.suspended/v1"
+
+
+class CompetencyUnderReview(_CompetencyEvent):
+    """A later failure put the award under review."""
+
+    type: Literal["competency.under_review/v1"] = "competency.under_review/v1"
+
+
+CompetencyEvent = Annotated[
+    CompetencyAchieved
+    | CompetencyRenewed
+    | CompetencyWithdrawn
+    | CompetencyExpired
+    | CompetencySuspended
+    | CompetencyUnderReview,
+    Field(discriminator="type"),
+]
+
+CredentialStatus = Literal["issued", "suspended", "reinstated", "expired", "superseded", "revoked"]
+
+
+class CredentialChanged(_Event):
+    """A credential was issued, or its status changed."""
+
+    type: Literal["credential.changed/v1"] = "credential.changed/v1"
+    event_id: UUID
+    tenant: str
+    credential: UUID
+    person: UUID
+    competency: str
+    status: CredentialStatus
+    sequence: Sequence
+    at: datetime
+
+
+competency_event: TypeAdapter[CompetencyEvent] = TypeAdapter(CompetencyEvent)
