@@ -1,0 +1,72 @@
+"""Settings from the environment, read once into frozen classes and checked at start.
+
+A service's settings class extends `ServiceSettings`; each field is one variable `ASSAY_<FIELD>`.
+Secrets are given by the path of a file, never by value.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PREFIX = "ASSAY_"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. The text names each variable and the rule it breaks."""
+
+
+class Settings(BaseModel):
+    """Base of all settings classes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read every field from its variable. Raises SettingsError naming what is wrong."""
+        given = os.environ if environment is None else environment
+        values = {
+            name: given[PREFIX + name.upper()]
+            for name in cls.model_fields
+            if PREFIX + name.upper() in given
+        }
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [
+                f"{PREFIX}{'.'.join(str(part) for part in one['loc']).upper()}: {one['msg']}"
+                for one in error.errors(include_input=False, include_url=False)
+            ]
+            raise SettingsError("wrong settings: " + "; ".join(lines)) from None
+
+
+class ServiceSettings(Settings):
+    """What every process of the product needs."""
+
+    postgres_dsn: str = Field(description="without a password")
+    postgres_password_file: Path | None = None
+    postgres_pool_connections: Annotated[int, Field(ge=1, le=100)] = 8
+    postgres_command_seconds: Annotated[float, Field(gt=0)] = 30.0
+    postgres_idle_in_transaction_seconds: Annotated[float, Field(gt=0)] = 10.0
+    kafka_bootstrap: str
+    kafka_user: str
+    kafka_password_file: Path
+    http_host: str = "127.0.0.1"
+    http_port: Port
+    log_level: str = "INFO"
+    consume_batch_records: Annotated[int, Field(ge=1, le=10_000)] = 500
+    consume_fetch_bytes: Annotated[int, Field(ge=1024)] = 16 * 1024 * 1024
+    kafka_session_seconds: Annotated[float, Field(ge=6, le=1800)] = 10.0
+    retry_seconds_max: Annotated[float, Field(gt=0)] = 5.0
+
+    def kafka_password(self) -> str:
+        return self.kafka_password_file.read_text(encoding="utf-8").strip()
+
+    def postgres_password(self) -> str | None:
+        if self.postgres_password_file is None:
+            return None
+        return self.postgres_password_file.read_text(encoding="utf-8").strip()
