@@ -7,7 +7,6 @@ process alone, so that the slow hash is paid once and the secret is kept nowhere
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -108,7 +107,8 @@ def _basic(authorization: str) -> tuple[str, str]:
         raise not_authenticated("the Authorization header is not of the kind Basic")
     try:
         name, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
+        # Not Base64, not ASCII (both of the decoder), or not UTF-8.
         raise not_authenticated("the Authorization header is not readable") from None
     if not colon or "\0" in name:
         raise not_authenticated("the Authorization header holds no user and password")

@@ -190,18 +190,20 @@ class Consumer:
     async def take_positions(self, consumer: AIOKafkaConsumer, partitions: Sequence[int]) -> None:
         """Seek newly assigned partitions to what the database says was applied."""
         self._positions.clear()
-        for number in partitions:
-            where = TopicPartition(self._topic, number)
-            start = (await consumer.beginning_offsets([where]))[where]
-            end = (await consumer.end_offsets([where]))[where]
-            position = await self._load(number, start)
-            if not start <= position.next_offset <= end:
+        wheres = [TopicPartition(self._topic, number) for number in partitions]
+        starts = await consumer.beginning_offsets(wheres)
+        loaded = {where: await self._load(where.partition, starts[where]) for where in wheres}
+        # Asked last: until a moment ago somebody else may have moved these positions.
+        ends = await consumer.end_offsets(wheres)
+        for where, position in loaded.items():
+            if not starts[where] <= position.next_offset <= ends[where]:
                 raise Broken(
-                    f"{self._topic}/{number} holds offsets {start} to {end}, "
-                    f"but {position.next_offset} is the next to apply"
+                    f"{self._topic}/{where.partition} holds offsets {starts[where]} to "
+                    f"{ends[where]}, but {position.next_offset} is the next to apply"
                 )
-            self._positions[number] = position
+            self._positions[where.partition] = position
             consumer.seek(where, position.next_offset)
+        consumer.resume(*wheres)
         self.assigned.set()
 
     async def _load(self, partition: int, log_start: int) -> _Position:
@@ -272,6 +274,10 @@ class Consumer:
             except (Fenced, Broken):
                 raise
             except TRANSIENT as error:
+                # The driver's complaint about a value is of the family of "connection lost".
+                if isinstance(error, ValueError):
+                    await self._bisect(batch, error)
+                    return
                 self._metrics.retries.inc()
                 log.warning(
                     "The batch could not be written now, will try again",
@@ -280,17 +286,20 @@ class Consumer:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, self._settings.retry_seconds_max)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is kept
-                if len(batch) == 1:
-                    await self._quarantine(batch[0], error)
-                    return
-                middle = len(batch) // 2
-                await self._apply(batch[:middle])
-                await self._apply(batch[middle:])
+                await self._bisect(batch, error)
                 return
         self._metrics.batches.inc()
         self._metrics.records.inc(len(batch))
         self._metrics.batch_seconds.observe(time.perf_counter() - began)
         await self._handler.committed(batch)
+
+    async def _bisect(self, batch: Sequence[Record], error: Exception) -> None:
+        if len(batch) == 1:
+            await self._quarantine(batch[0], error)
+            return
+        middle = len(batch) // 2
+        await self._apply(batch[:middle])
+        await self._apply(batch[middle:])
 
     async def _transaction(self, batch: Sequence[Record]) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -307,11 +316,12 @@ class Consumer:
     ) -> dict[int, _Position]:
         after: dict[int, _Position] = {}
         for record in batch:
+            # Positions may have been read anew while this batch waited for another try.
+            position = self._positions.get(record.partition)
+            if position is None or record.offset < position.next_offset:
+                raise Fenced
             after[record.partition] = _Position(record.offset + 1, record.stored_ms)
         numbers = sorted(after)
-        for number in numbers:
-            if number not in self._positions:
-                raise Fenced
         moved = await connection.fetch(
             self._sql["advance_applied"],
             self._projection,
@@ -384,6 +394,11 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._owner.assigned.clear()
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        # Before the first await: without a position the fetcher would ask the group for one, find
+        # none and fail. Paused, nothing is fetched until the right position is known.
+        self._consumer.pause(*assigned)
+        for where in assigned:
+            self._consumer.seek(where, 0)
         try:
             await self._owner.take_positions(
                 self._consumer, sorted(one.partition for one in assigned)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import asyncpg
@@ -17,25 +17,34 @@ Pool = asyncpg.Pool
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
 T = TypeVar("T")
 
-# The same work may succeed a moment later: the server is away or starting, or two transactions
-# met (40001, 40P01). Everything else is the statement's or the data's own fault.
+# The same work may succeed a moment later: the server is away, starting, full or read-only, two
+# transactions met (40001, 40P01), or a table or a right is missing as a deploy is not finished.
+# Everything else is the statement's or the data's own fault.
 TRANSIENT: tuple[type[BaseException], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresIOError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.InsufficientPrivilegeError,
     OSError,
     TimeoutError,
 )
 
 
-async def open_pool(settings: ServiceSettings, application: str) -> "Pool":
+async def open_pool(
+    settings: ServiceSettings,
+    application: str,
+    *,
+    server_settings: Mapping[str, str] | None = None,
+) -> "Pool":
     """A pool that waits for the server: at start, "not there yet" is retried without end."""
 
     async def connect() -> Pool:
@@ -54,6 +63,7 @@ async def open_pool(settings: ServiceSettings, application: str) -> "Pool":
                 "idle_in_transaction_session_timeout": str(
                     int(settings.postgres_idle_in_transaction_seconds * 1000)
                 ),
+                **(server_settings or {}),
             },
         )
 

@@ -120,3 +120,8 @@ def install(app: FastAPI) -> None:
                 for one in error.errors()
             ],
         ).response()
+
+
+def default_slugs() -> tuple[str, ...]:
+    """The slugs of refusals that name no kind of their own."""
+    return tuple(_SLUGS.values())

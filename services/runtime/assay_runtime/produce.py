@@ -10,7 +10,6 @@ from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
     RecordTooLargeError,
-    TopicAuthorizationFailedError,
 )
 
 from assay_runtime.kafka import client_settings
@@ -24,7 +23,6 @@ log = logging.getLogger(__name__)
 _RECORD_FAULTS = (
     MessageSizeTooLargeError,
     RecordTooLargeError,
-    TopicAuthorizationFailedError,
 )
 
 
@@ -115,6 +113,9 @@ class Producer:
         client = self._client
         if client is None:
             raise Unacknowledged("no connection to the broker")
+        if value is None and key is None:
+            # A tick has neither. Kafka takes that, but aiokafka asserts that there is one of them.
+            key = b""
         try:
             async with asyncio.timeout(self._seconds):
                 waiting = await client.send(

@@ -57,8 +57,6 @@ class Relay:
                     extra=fields(schema=self._schema, error=type(error).__name__),
                 )
                 await asyncio.sleep(0.2)
-            finally:
-                self.leading = False
 
     async def _lead(self, connection: Connection) -> None:
         lock = f"assay-relay-{self._schema}"
@@ -67,9 +65,9 @@ class Relay:
             if await connection.fetchval("select pg_try_advisory_lock(hashtext($1))", lock):
                 break
             await asyncio.sleep(IDLE_SECONDS)
-        self.leading = True
-        await connection.add_listener(f"{self._schema}_outbox", self._notified)
         try:
+            self.leading = True
+            await connection.add_listener(f"{self._schema}_outbox", self._notified)
             while True:
                 self._wake.clear()
                 if await self._send_batch(connection) == 0:
@@ -79,6 +77,7 @@ class Relay:
                     except TimeoutError:
                         continue
         finally:
+            self.leading = False
             if not connection.is_closed():
                 await connection.remove_listener(f"{self._schema}_outbox", self._notified)
                 await connection.execute("select pg_advisory_unlock(hashtext($1))", lock)
