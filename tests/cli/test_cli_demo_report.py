@@ -4,6 +4,8 @@ import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
 from assay_aggregator.clause import Reason
 from assay_cli.demo import run
 from assay_cli.demo_catalogue import catalogue, framework, rule_documents
@@ -11,7 +13,6 @@ from assay_cli.demo_report import REASONS, Story, explain
 from assay_cli.seed import ensure_keys
 from assay_cli.stack import StackInfo
 from assay_testing import free_port_base
-from rich.console import Console
 
 
 def _story() -> tuple[Story, io.StringIO]:
