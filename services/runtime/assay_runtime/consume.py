@@ -162,9 +162,9 @@ class Consumer:
         )
         self._positions.clear()
         consumer.subscribe([self._topic], listener=_Assignment(self, consumer))
-        await consumer.start()
-        self._consumer = consumer
         try:
+            await consumer.start()
+            self._consumer = consumer
             while True:
                 try:
                     fetched = await consumer.getmany(

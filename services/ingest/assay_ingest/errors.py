@@ -1,0 +1,172 @@
+"""What the service refuses, and the one table of its HTTP answers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from assay_runtime.problem import Problem, not_available
+from assay_schemas.refusals import StatementError
+
+
+class IngestError(Exception):
+    """Base of the errors of this service. The text is one sentence without personal data."""
+
+
+class RequestInvalid(IngestError):
+    """A parameter or a header is wrong."""
+
+    def __init__(self, detail: str, *, parameter: str | None = None) -> None:
+        super().__init__(detail)
+        self.parameter = parameter
+
+
+class NotSupportedYet(RequestInvalid):
+    """The specification has it, this version of the product does not."""
+
+
+class VersionNotKnown(IngestError):
+    """X-Experience-API-Version is missing or names a version that is not served."""
+
+
+class WrongContentType(IngestError):
+    """The body is of a kind that is not taken."""
+
+
+class StatementsInvalid(IngestError):
+    """One or more statements break a rule."""
+
+    def __init__(self, errors: Sequence[StatementError]) -> None:
+        super().__init__("the statements are refused; nothing of the request is kept")
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Which statement of a request: `index` counts from 0."""
+
+    index: int
+    statement_id: UUID
+
+
+class IdConflict(IngestError):
+    """A statement with that id and another content is there."""
+
+    def __init__(self, places: Sequence[At]) -> None:
+        super().__init__("a statement with the same id and another content is there already")
+        self.places = places
+
+
+class VoidNotAuthorised(IngestError):
+    """The client may not void a statement of that source."""
+
+    def __init__(self, places: Sequence[At]) -> None:
+        super().__init__("voiding this statement needs the scope statements/void")
+        self.places = places
+
+
+class RecordOverLimit(IngestError):
+    """The accepted statements do not fit into one record of the log."""
+
+
+class NotAcknowledged(IngestError):
+    """The log did not acknowledge in time: the request is in it whole, or not at all."""
+
+    def __init__(self, detail: str, ids: Sequence[UUID]) -> None:
+        super().__init__(detail)
+        self.ids = ids
+
+
+class TooBusy(IngestError):
+    """A limit is reached; nothing was done."""
+
+
+class StoreNotAvailable(IngestError):
+    """Postgres is away; nothing was done."""
+
+
+class NoSource(IngestError):
+    """The client belongs to no source that is known."""
+
+
+class StatementNotFound(IngestError):
+    """There is no such statement for the reader."""
+
+
+def _invalid(error: StatementsInvalid) -> Problem:
+    return Problem(
+        400,
+        "Statements refused",
+        slug="statement-invalid",
+        detail=str(error),
+        errors=[described(one) for one in error.errors],
+    )
+
+
+def described(error: StatementError) -> dict[str, Any]:
+    """A fault of a statement as JSON: for answers, and for the rejected table."""
+    return {
+        "index": error.index,
+        "statement_id": error.statement_id,
+        "pointer": error.pointer,
+        "rule": error.rule,
+        "section": error.section,
+        "message": error.message,
+    }
+
+
+def _places(places: Sequence[At]) -> list[dict[str, Any]]:
+    return [{"index": one.index, "statement_id": str(one.statement_id)} for one in places]
+
+
+def _parameter(error: RequestInvalid) -> Problem:
+    slug = "not-supported-yet" if isinstance(error, NotSupportedYet) else "bad-request"
+    if error.parameter is None:
+        return Problem(400, "Bad request", slug=slug, detail=str(error))
+    return Problem(400, "Bad request", slug=slug, detail=str(error), parameter=error.parameter)
+
+
+# Subclasses stand before their base.
+_ANSWERS: tuple[tuple[type[IngestError], Callable[[Any], Problem]], ...] = (
+    (RequestInvalid, _parameter),
+    (StatementsInvalid, _invalid),
+    (
+        VersionNotKnown,
+        lambda e: Problem(400, "Version not known", slug="version-not-known", detail=str(e)),
+    ),
+    (WrongContentType, lambda e: Problem(415, "Wrong content type", detail=str(e))),
+    (
+        IdConflict,
+        lambda e: Problem(
+            409, "Id conflict", slug="id-conflict", detail=str(e), errors=_places(e.places)
+        ),
+    ),
+    (
+        VoidNotAuthorised,
+        lambda e: Problem(
+            403,
+            "Not allowed",
+            slug="void-not-authorised",
+            detail=str(e),
+            scope="statements/void",
+            errors=_places(e.places),
+        ),
+    ),
+    (RecordOverLimit, lambda e: Problem(413, "Record too large", detail=str(e))),
+    (
+        NotAcknowledged,
+        lambda e: not_available(str(e), ids=[str(one) for one in e.ids]),
+    ),
+    (TooBusy, lambda e: not_available(str(e), retry_seconds=1)),
+    (StoreNotAvailable, lambda e: not_available(str(e))),
+    (NoSource, lambda e: Problem(403, "Not allowed", slug="no-source", detail=str(e))),
+    (StatementNotFound, lambda e: Problem(404, "Not found", detail=str(e))),
+)
+
+
+def problem_of(error: IngestError) -> Problem:
+    """The HTTP answer to `error`."""
+    for kind, answer in _ANSWERS:
+        if isinstance(error, kind):
+            return answer(error)
+    raise TypeError(f"no answer is written down for {type(error).__name__}")

@@ -1,0 +1,325 @@
+"""Every query of the service as a typed method. Names are those of sql/queries.sql.
+
+`Reader` is for the processes that answer or check (each method takes a connection of the pool; a
+database that is away raises StoreNotAvailable). `Writer` works inside the transaction of a batch
+and lets the driver's errors through, because the consumer tells "not now" from "invalid" by them.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from assay_ingest.errors import StoreNotAvailable
+from assay_ingest.first import Coordinates, Copy, Holder, Key, order
+from assay_ingest.records import Row, agents_of
+from assay_runtime.postgres import TRANSIENT, Connection, Pool
+from assay_runtime.sql import load_queries
+
+# Held by each batch; "store" in hexadecimal. Only one batch with voids runs at a time.
+VOID_LOCK = 0x73746F7265
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a source may do, and in whose name its statements stand."""
+
+    modality: str | None
+    authority: Mapping[str, Any] | None
+    vouches_for_assessors: bool
+    learner_controlled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A statement that the store has."""
+
+    body_hash: bytes
+    source: str
+    stored_ms: int
+    voids: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A statement as it is answered."""
+
+    stored_ms: int
+    raw: bytes
+    voided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How far the store is in one partition."""
+
+    next_offset: int
+    stored_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of a search as (stored_ms, id, raw), and whether there are more behind them."""
+
+    rows: list[tuple[int, UUID, bytes]]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A statement, or a whole record with index -1, that was refused on an input topic."""
+
+    tenant: str
+    source: str
+    topic: str
+    topic_id: str
+    partition: int
+    record_offset: int
+    record_index: int
+    statement_id: UUID | None
+    reason: str
+    detail: Sequence[Mapping[str, Any]]
+    body: bytes | None
+
+
+class Reader:
+    """Queries outside of any transaction."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._sql = load_queries("assay_ingest")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with self._pool.acquire() as connection:
+                yield connection
+        except TRANSIENT as error:
+            raise StoreNotAvailable(f"the database is not available: {type(error).__name__}") from (
+                error
+            )
+
+    async def source(self, tenant: str, source: str) -> Source | None:
+        async with self._connection() as connection:
+            row = await connection.fetchrow(self._sql["find_source"], tenant, source)
+        if row is None:
+            return None
+        authority = row["authority"]
+        return Source(
+            modality=row["modality"],
+            authority=None if authority is None else msgspec.json.decode(authority),
+            vouches_for_assessors=row["vouches_for_assessors"],
+            learner_controlled=row["learner_controlled"],
+        )
+
+    async def keys(self, tenant: str, ids: Sequence[UUID]) -> dict[UUID, Known]:
+        """Those of `ids` that the store has."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(self._sql["find_keys"], tenant, ids)
+        return {
+            row["id"]: Known(row["body_hash"], row["source"], row["stored_ms"], row["voids"])
+            for row in rows
+        }
+
+    async def statement(self, tenant: str, statement_id: UUID) -> Found | None:
+        async with self._connection() as connection:
+            row = await connection.fetchrow(self._sql["find_statement"], tenant, statement_id)
+        return None if row is None else Found(row["stored_ms"], row["raw"], row["voided"])
+
+    async def search(self, sql: str, arguments: Sequence[object]) -> Page:
+        """Run what `search.compose` made."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(sql, *arguments)
+        found = rows[0]["found"] if rows else 0
+        return Page(
+            rows=[(row["stored_ms"], row["id"], row["raw"]) for row in rows],
+            more=found > len(rows),
+        )
+
+    async def applied(self, topic: str) -> dict[int, Applied]:
+        """Per partition, how far the store is."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(self._sql["read_applied"], topic)
+        return {row["partition"]: Applied(row["next_offset"], row["stored_ms"]) for row in rows}
+
+    async def quarantined(self) -> int:
+        async with self._connection() as connection:
+            count: int = await connection.fetchval(self._sql["count_quarantine"])
+        return count
+
+    async def insert_rejected(self, refusals: Sequence[Refusal]) -> None:
+        """Keep refusals; those that are there already stay as they are."""
+        async with self._connection() as connection:
+            await connection.execute(
+                self._sql["insert_rejected"],
+                [one.tenant for one in refusals],
+                [one.source for one in refusals],
+                [one.topic for one in refusals],
+                [one.topic_id for one in refusals],
+                [one.partition for one in refusals],
+                [one.record_offset for one in refusals],
+                [one.record_index for one in refusals],
+                [one.statement_id for one in refusals],
+                [one.reason for one in refusals],
+                [msgspec.json.encode(one.detail).decode() for one in refusals],
+                [one.body for one in refusals],
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Identities whose first is a copy of this batch; `replaced` says whom it took the place of."""
+
+    won: frozenset[Key]
+    replaced: dict[Key, tuple[Holder, int]]
+
+
+class Writer:
+    """Queries of the projection, inside its transaction. Arguments come sorted by key."""
+
+    def __init__(self) -> None:
+        self._sql = load_queries("assay_ingest")
+
+    async def begin_batch(self, connection: Connection, *, has_voids: bool) -> None:
+        await connection.execute(self._sql["begin_batch"], VOID_LOCK, has_voids)
+
+    async def claim_keys(self, connection: Connection, rows: Sequence[Row]) -> Claims:
+        """Write the identities of `rows` (each once) where they are earlier than what is there."""
+        answers = await connection.fetch(
+            self._sql["claim_keys"],
+            [row.key.tenant for row in rows],
+            [row.key.id for row in rows],
+            [row.at.append_ms for row in rows],
+            [row.at.partition for row in rows],
+            [row.at.record_offset for row in rows],
+            [row.at.record_index for row in rows],
+            [row.stored_ms for row in rows],
+            [row.body_hash for row in rows],
+            [row.source for row in rows],
+            [row.voids for row in rows],
+        )
+        won: list[Key] = []
+        replaced: dict[Key, tuple[Holder, int]] = {}
+        for tenant, statement_id, append, partition, offset, index, stored, body_hash in answers:
+            key = Key(tenant, statement_id)
+            won.append(key)
+            if append is not None:
+                at = Coordinates(append, partition, offset, index)
+                replaced[key] = (Holder(at, body_hash), stored)
+        return Claims(won=frozenset(won), replaced=replaced)
+
+    async def holders(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, Holder]:
+        answers = await connection.fetch(
+            self._sql["find_holders"], [key.tenant for key in keys], [key.id for key in keys]
+        )
+        return {
+            Key(tenant, statement_id): Holder(
+                Coordinates(append, partition, offset, index), body_hash
+            )
+            for tenant, statement_id, append, partition, offset, index, body_hash in answers
+        }
+
+    async def insert_statements(self, connection: Connection, rows: Sequence[Row]) -> None:
+        await connection.execute(
+            self._sql["insert_statements"],
+            [row.key.tenant for row in rows],
+            [row.stored_ms for row in rows],
+            [row.key.id for row in rows],
+            [row.source for row in rows],
+            [row.client for row in rows],
+            [row.version for row in rows],
+            [row.verb for row in rows],
+            [row.actor for row in rows],
+            [row.activity for row in rows],
+            [row.registration for row in rows],
+            [row.timestamp for row in rows],
+            [row.voids for row in rows],
+            [row.raw for row in rows],
+        )
+        places = [
+            (row.key.tenant, agent, row.stored_ms, row.key.id)
+            for row in rows
+            for agent in row.agents
+        ]
+        if places:
+            await connection.execute(self._sql["insert_agents"], *_columns(places))
+
+    async def delete_statements(
+        self, connection: Connection, replaced: Mapping[Key, tuple[Holder, int]]
+    ) -> list[Copy]:
+        """Take away the rows of copies that are no longer the first, and all that hangs on them."""
+        rows = await connection.fetch(
+            self._sql["delete_statements"],
+            [key.tenant for key in replaced],
+            [stored_ms for _, stored_ms in replaced.values()],
+            [key.id for key in replaced],
+        )
+        copies: list[Copy] = []
+        agents: list[tuple[str, UUID, int, UUID]] = []
+        voids: list[tuple[str, UUID, UUID]] = []
+        for tenant, stored_ms, statement_id, source, client, target, raw in rows:
+            key = Key(tenant, statement_id)
+            holder = replaced[key][0]
+            copies.append(Copy(key, holder.at, stored_ms, holder.body_hash, source, client, raw))
+            agents += [(tenant, agent, stored_ms, statement_id) for agent in agents_of(raw)]
+            if target is not None:
+                voids.append((tenant, target, statement_id))
+        if agents:
+            await connection.execute(self._sql["delete_agents"], *_columns(agents))
+        if voids:
+            await connection.execute(self._sql["delete_voids"], *_columns(sorted(voids)))
+        return copies
+
+    async def keep_conflicts(self, connection: Connection, losers: Sequence[Copy]) -> None:
+        await connection.execute(
+            self._sql["keep_conflicts"],
+            [one.key.tenant for one in losers],
+            [one.key.id for one in losers],
+            [one.body_hash for one in losers],
+            [one.at.append_ms for one in losers],
+            [one.at.partition for one in losers],
+            [one.at.record_offset for one in losers],
+            [one.at.record_index for one in losers],
+            [one.stored_ms for one in losers],
+            [one.source for one in losers],
+            [one.client for one in losers],
+            [one.raw for one in losers],
+        )
+
+    async def forget_conflicts(self, connection: Connection, firsts: Sequence[Copy]) -> None:
+        """A copy that is now the first, or has its content, is no conflict any more."""
+        await connection.execute(
+            self._sql["forget_conflicts"],
+            *_columns([(one.key.tenant, one.key.id, one.body_hash) for one in firsts]),
+        )
+
+    async def insert_voids(self, connection: Connection, rows: Sequence[Row]) -> None:
+        voids = sorted(
+            (
+                row.key.tenant,
+                row.voids,
+                row.key.id,
+                row.stored_ms,
+                row.source,
+                row.may_void,
+                row.learner_controlled,
+            )
+            for row in rows
+            if row.voids is not None
+        )
+        await connection.execute(self._sql["insert_voids"], *_columns(voids))
+
+    async def judge_voids(self, connection: Connection, targets: Iterable[Key]) -> None:
+        """Decide anew whether the voids of `targets` count."""
+        places = sorted(set(targets), key=order)
+        await connection.execute(
+            self._sql["judge_voids"], [key.tenant for key in places], [key.id for key in places]
+        )
+
+
+def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
+    """Rows turned into one list per column, as `unnest` wants them."""
+    return [list(column) for column in zip(*rows, strict=True)]
