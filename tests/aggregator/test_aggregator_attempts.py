@@ -7,13 +7,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from aggregator_worlds import POLICIES, SEEDS, START, clause_document
 from assay_aggregator.attempts import Book, written
 from assay_aggregator.clause import Item, Reason
 from assay_aggregator.rule import Clause, parse_rule
 from assay_aggregator.vocabulary import expand
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def clause_of(document: dict[str, Any]) -> Clause:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from assay_aggregator.case import as_json, read_case, run_case, run_cases
 from assay_aggregator.explain import decision_document, explanation
 

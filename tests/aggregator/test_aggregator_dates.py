@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from assay_aggregator.dates import Period, add, day_end, day_start, local_ordinal
 
 LONDON = ZoneInfo("Europe/London")

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from assay_aggregator.clause import score_of
 from assay_aggregator.fact import Origin, Score, decode_fact, encode_fact, fact_of
 from assay_aggregator.rule import parse_rule

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from aggregator_reference import PERSON, reference
 from aggregator_worlds import AS_OF, START, facts, rules, world
 from assay_aggregator.attempts import written
@@ -18,8 +21,6 @@ from assay_aggregator.prepare import prepare
 from assay_aggregator.rule import Rule
 from assay_aggregator.vocabulary import VOIDED
 from assay_aggregator.world import World
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 CASES = Path(__file__).parents[1] / "cases"
 INSTANTS = st.integers(0, 40).map(lambda thirds: START + timedelta(hours=thirds * 40))

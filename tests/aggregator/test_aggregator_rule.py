@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from assay_aggregator.rule import Branch, Rule, RuleError, parse_rule, rule_hash, select_rule
 
 CASES = Path(__file__).parents[1] / "cases"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
 from assay_aggregator.case import read_case
 from assay_aggregator.evaluate import Decision
 from assay_aggregator.rule import parse_rule

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from assay_schemas.agents import agent_key
-from assay_schemas.comparison import comparison_hash
-from assay_schemas.jsontext import TextFault, parse_json
-from assay_schemas.xapi_types import parse_timestamp
 
 from assay_aggregator.clause import Reason
 from assay_aggregator.evaluate import Decision, evaluate
 from assay_aggregator.fact import Fact, Origin, fact_of
 from assay_aggregator.rule import Rule, RuleError, parse_rule
 from assay_aggregator.world import Authorisation, Conflict, IdentityLink, Valid, World
+from assay_schemas.agents import agent_key
+from assay_schemas.comparison import comparison_hash
+from assay_schemas.jsontext import TextFault, parse_json
+from assay_schemas.xapi_types import parse_timestamp
 
 Json = dict[str, Any]
 VOID_SCOPE: Final = "statements/void"

@@ -9,8 +9,6 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from assay_schemas.agents import agent_key
-from assay_schemas.xapi_types import parse_timestamp
 
 from assay_aggregator.vocabulary import (
     LAUNCH_MODE,
@@ -20,6 +18,8 @@ from assay_aggregator.vocabulary import (
     WAIVED_REASON,
     is_assessor,
 )
+from assay_schemas.agents import agent_key
+from assay_schemas.xapi_types import parse_timestamp
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,47 @@
+"""The rule books of a process: parsed once, kept by hash, made anew when the table has changed."""
+
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from assay_aggregator.fact import Fact
+from assay_aggregator.rule import Rule, parse_rule
+from assay_aggregator.rulebook import RuleBook, Version
+from assay_aggregator.store import Row, Store
+from assay_aggregator.touch import touches
+
+
+class RuleShelf:
+    """One book for each tenant."""
+
+    def __init__(self) -> None:
+        self._rules: dict[str, tuple[Rule, Callable[[Fact], frozenset[str]]]] = {}
+        self._books: dict[str, tuple[tuple[object, ...], RuleBook]] = {}
+
+    async def books(self, store: Store, tenants: Sequence[str]) -> dict[str, RuleBook]:
+        """The books of `tenants` as the transaction of `store` sees them."""
+        rows: dict[str, list[Row]] = {tenant: [] for tenant in tenants}
+        for row in await store.rules_of(tenants):
+            rows[row["tenant"]].append(row)
+        unknown = {
+            row["hash"] for many in rows.values() for row in many if row["hash"] not in self._rules
+        }
+        if unknown:
+            for row in await store.rule_documents(sorted(unknown)):
+                rule = parse_rule(orjson.loads(row["document"]))
+                self._rules[row["hash"]] = (rule, touches([rule]))
+        return {tenant: self._book(tenant, many) for tenant, many in rows.items()}
+
+    def _book(self, tenant: str, rows: Sequence[Row]) -> RuleBook:
+        versions = tuple((row["hash"], row["recorded_ms"]) for row in rows)
+        held = self._books.get(tenant)
+        if held is not None and held[0] == versions:
+            return held[1]
+        by_competency: dict[str, list[Version]] = {}
+        for text, recorded_ms in versions:
+            rule, touched = self._rules[text]
+            version = Version(rule, recorded_ms, touched)
+            by_competency.setdefault(version.rule.competency, []).append(version)
+        book = RuleBook(by_competency)
+        self._books[tenant] = (versions, book)
+        return book

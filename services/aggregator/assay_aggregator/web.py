@@ -1,0 +1,109 @@
+"""What the routes stand on: who asks, a transaction to answer in, a body, an answer."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import orjson
+from fastapi import Request, Response
+from pydantic import BaseModel, ValidationError
+
+from assay_aggregator.admin import Records
+from assay_aggregator.settings import AggregatorSettings
+from assay_aggregator.shelf import RuleShelf
+from assay_aggregator.store import SCHEMA, Store
+from assay_runtime.auth import Authenticator, Client
+from assay_runtime.postgres import TRANSIENT, Pool
+from assay_runtime.problem import Problem, not_available
+from assay_runtime.serve import read_body
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Api:
+    """The routes' common ground."""
+
+    def __init__(self, pool: Pool, shelf: RuleShelf, settings: AggregatorSettings) -> None:
+        self._pool = pool
+        self.shelf = shelf
+        self._settings = settings
+        self._authenticator = Authenticator(pool, SCHEMA)
+
+    def client(self, scope: str) -> Callable[[Request], Any]:
+        """A dependency: the client, who holds the scope."""
+
+        async def authenticated(request: Request) -> Client:
+            try:
+                client = await self._authenticator.client(request.headers.get("authorization"))
+            except TRANSIENT:
+                raise not_available("the database does not answer") from None
+            client.require(scope)
+            return client
+
+        return authenticated
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Store]:
+        """A store on one snapshot."""
+        async with self._transaction(isolation="repeatable_read", readonly=True) as store:
+            yield store
+
+    @asynccontextmanager
+    async def changing(self, client: Client) -> AsyncIterator[Records]:
+        """The client's records, in one transaction."""
+        async with self._transaction() as store:
+            yield await Records.begin(store, self.shelf, client.tenant)
+
+    @asynccontextmanager
+    async def _transaction(self, **options: Any) -> AsyncIterator[Store]:
+        try:
+            async with (
+                self._pool.acquire(timeout=5) as connection,
+                connection.transaction(**options),
+            ):
+                yield Store(connection)
+        except TRANSIENT:
+            raise not_available("the database does not answer") from None
+
+    async def body(self, request: Request) -> Any:
+        """The JSON body. Problems: 415, 413, 400."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Problem(415, "Wrong content type", detail="send application/json")
+        body = await read_body(request, self._settings.body_limit_bytes)
+        if b"\\u0000" in body:
+            raise Problem(400, "Bad request", detail="the character U+0000 cannot be kept")
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise Problem(400, "Bad request", detail=f"not JSON: {error.msg}") from None
+
+    async def parsed(self, request: Request, model: type[Model]) -> Model:
+        """The body as a model. A 400 problem names each member and the rule it breaks."""
+        try:
+            return model.model_validate(await self.body(request))
+        except ValidationError as error:
+            raise Problem(
+                400,
+                "Bad request",
+                detail="a member of the body is missing or wrong",
+                errors=[
+                    {
+                        "pointer": "".join(f"/{part}" for part in one["loc"]),
+                        "message": one["msg"],
+                    }
+                    for one in error.errors(include_url=False, include_input=False)
+                ],
+            ) from None
+
+
+def json_answer(
+    content: object, headers: Mapping[str, str] | None = None, *, status: int = 200
+) -> Response:
+    """Deterministic JSON: equal answers are equal bytes."""
+    return Response(
+        orjson.dumps(content, default=str, option=orjson.OPT_SORT_KEYS),
+        status_code=status,
+        media_type="application/json",
+        headers=dict(headers or {}),
+    )
