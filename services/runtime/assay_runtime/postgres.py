@@ -55,6 +55,9 @@ async def open_pool(
             max_size=settings.postgres_pool_connections,
             command_timeout=settings.postgres_command_seconds,
             max_inactive_connection_lifetime=60.0,
+            # Rolled back it is in any case. No code of ours leaves anything else in a session, and
+            # the default reset costs a round trip and a `reset all` at every release.
+            reset=_leave_as_it_is,
             server_settings={
                 "application_name": application,
                 "jit": "off",
@@ -68,6 +71,10 @@ async def open_pool(
         )
 
     return await until_it_works(connect, "Postgres", settings.retry_seconds_max)
+
+
+async def _leave_as_it_is(_: object) -> None:
+    """Give a connection back without asking the server."""
 
 
 async def until_it_works(

@@ -78,9 +78,8 @@ class Relay:
                         continue
         finally:
             self.leading = False
-            if not connection.is_closed():
-                await connection.remove_listener(f"{self._schema}_outbox", self._notified)
-                await connection.execute("select pg_advisory_unlock(hashtext($1))", lock)
+            # The lock and the subscription end with the session, whatever state it is in.
+            connection.terminate()
 
     def _notified(self, *_: object) -> None:
         self._wake.set()

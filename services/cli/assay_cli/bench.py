@@ -1,0 +1,254 @@
+"""`assay bench`: what the running stack reaches, beside what this machine could reach at all.
+
+Every number of a ratio comes from one run. The machine is noisy; a rate alone says little.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from assay_cli import bench_bare, bench_load, bench_product
+from assay_cli import bench_ceilings as ceilings
+from assay_cli.bench_http import Tally
+from assay_cli.errors import StackError
+from assay_cli.stack import StackInfo
+
+T = TypeVar("T")
+
+WARM_UP_SECONDS = 5.0
+CEILING_SECONDS = 10.0
+LATENCY_PER_SECOND = 200
+KAFKA_RECORDS_PER_SECOND = 30
+
+# What the product is to reach (issue and docs/performance.md).
+BATCH_RATIO = 0.5
+SINGLE_RATIO = 0.6
+BEHIND_SECONDS = 2.0
+DECISION_P95_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Result:
+    """Everything that was measured. Rates are statements per second, times are seconds."""
+
+    machine: dict[str, Any]
+    seconds_per_load: float
+    rates: dict[str, float] = field(default_factory=dict)
+    ratios: dict[str, float] = field(default_factory=dict)
+    behind_seconds: dict[str, float] = field(default_factory=dict)
+    latency_seconds: dict[str, dict[str, float]] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    awards_never_seen: int = 0
+
+
+def run(stack: StackInfo, *, seconds: int = 60, output: Path | None = None) -> int:
+    """Measure, print a table, write JSON. Exit code 1 when a target is missed."""
+    console = Console()
+    try:
+        result = asyncio.run(_measure(stack, float(seconds), console))
+    except (OSError, StackError, KeyError) as error:
+        console.print(f"[red]The stack cannot be measured:[/] {error}. Is `make run` running?")
+        return 2
+    _print(console, result)
+    if output is not None:
+        output.write_text(json.dumps(_document(result), indent=1) + "\n", encoding="utf-8")
+        console.print(f"Written to {output}")
+    missed = _missed(result)
+    for line in missed:
+        console.print(f"[red]missed[/] {line}")
+    return 1 if missed else 0
+
+
+async def _measure(stack: StackInfo, seconds: float, console: Console) -> Result:
+    result = Result(
+        machine={
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "load_before": round(os.getloadavg()[0], 2),
+        },
+        seconds_per_load=seconds,
+    )
+    pool = bench_load.endless(bench_load.make_pool(1, bench_product.online_evidence()))
+
+    async def step(name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        began = time.perf_counter()
+        with console.status(name):
+            answer = await work()
+        console.print(f"  {name} [dim]{time.perf_counter() - began:.0f} s[/]")
+        return answer
+
+    def note(name: str, tally: Tally) -> None:
+        result.rates[name] = tally.rate
+        if tally.latencies:
+            result.latency_seconds[name] = _percentiles(tally.latencies)
+        bad = sum(count for status, count in tally.statuses.items() if status not in {200, 204})
+        if bad:
+            result.refused[name] = bad
+
+    rates = result.rates
+    # 1. The ceilings.
+    await step(
+        "topics",
+        lambda: ceilings.make_topics(stack, ceilings.KAFKA_TOPIC, bench_bare.TOPIC),
+    )
+    rates["ceiling: Kafka produce"] = await step(
+        "ceiling: Kafka produce", lambda: ceilings.kafka_produce(stack, pool, CEILING_SECONDS)
+    )
+    rates["ceiling: pydantic alone"] = ceilings.pydantic_alone(pool, CEILING_SECONDS / 2)
+    rates["product's checking alone"] = ceilings.checking_alone(pool, CEILING_SECONDS / 2)
+    # 2. The bare road.
+    async with ceilings.bare_road(stack) as port:
+        await ceilings.bare_batches(port, pool, WARM_UP_SECONDS)
+        note(
+            "bare road, batches",
+            await step("bare road, batches", lambda: ceilings.bare_batches(port, pool, seconds)),
+        )
+        result.behind_seconds["bare road, batches"] = await _bare_behind(stack)
+        note(
+            "bare road, singles",
+            await step("bare road, singles", lambda: ceilings.bare_singles(port, pool, seconds)),
+        )
+    # 3. The product.
+    await bench_product.batches(stack, pool, WARM_UP_SECONDS)
+    await step("product, warming up", lambda: bench_product.until_drained(stack))
+    note(
+        "product, batches",
+        await step("product, batches", lambda: bench_product.batches(stack, pool, seconds)),
+    )
+    behind = await step("product, draining", lambda: bench_product.until_drained(stack))
+    result.behind_seconds["product, stored"] = behind.stored
+    result.behind_seconds["product, decided"] = behind.decided
+    note(
+        "product, singles",
+        await step("product, singles", lambda: bench_product.singles(stack, pool, seconds)),
+    )
+    await bench_product.until_drained(stack)
+    records = int(seconds * KAFKA_RECORDS_PER_SECOND)
+    note(
+        "product, Kafka input",
+        await step("product, Kafka input", lambda: bench_product.kafka_input(stack, pool, records)),
+    )
+    await bench_product.until_drained(stack)
+    # 4. How long the road takes.
+    times = await step(
+        "latencies",
+        lambda: bench_product.latencies(stack, LATENCY_PER_SECOND, min(seconds, 30.0)),
+    )
+    for name, values in (
+        ("posted to acknowledged", times.acknowledged),
+        ("posted to stored", times.stored),
+        ("posted to decision", times.decided),
+        ("posted to credential", times.credential),
+    ):
+        if values:
+            result.latency_seconds[name] = _percentiles(values)
+    result.awards_never_seen = times.missing
+    # 5. The ceiling that needs the product's own rows.
+    rates["ceiling: Postgres COPY"], _ = await step(
+        "ceiling: Postgres COPY", lambda: ceilings.postgres_copy(stack)
+    )
+    _ratios(result)
+    return result
+
+
+async def _bare_behind(stack: StackInfo) -> float:
+    """Seconds until the bare road's projection stood still after the load."""
+    began = time.perf_counter()
+    last, still_since = await ceilings.bare_rows(stack), time.perf_counter()
+    while time.perf_counter() - still_since < 1.0:
+        await asyncio.sleep(0.1)
+        now = await ceilings.bare_rows(stack)
+        if now != last:
+            last, still_since = now, time.perf_counter()
+    return still_since - began
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float]:
+    if len(values) < 2:
+        return {"p50": values[0], "p95": values[0], "p99": values[0]}
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98]}
+
+
+def _ratios(result: Result) -> None:
+    rates = result.rates
+    for name, over, under in (
+        ("batches / bare road", "product, batches", "bare road, batches"),
+        ("singles / bare road", "product, singles", "bare road, singles"),
+        ("Kafka input / bare road", "product, Kafka input", "bare road, batches"),
+        ("batches / Kafka produce", "product, batches", "ceiling: Kafka produce"),
+        ("batches / Postgres COPY", "product, batches", "ceiling: Postgres COPY"),
+        ("checking / pydantic alone", "product's checking alone", "ceiling: pydantic alone"),
+    ):
+        if rates.get(under):
+            result.ratios[name] = rates[over] / rates[under]
+
+
+def _missed(result: Result) -> list[str]:
+    lines = []
+    for name, target in (
+        ("batches / bare road", BATCH_RATIO),
+        ("singles / bare road", SINGLE_RATIO),
+    ):
+        if result.ratios[name] < target:
+            lines.append(f"{name}: {result.ratios[name]:.2f}, wanted {target}")
+    if result.behind_seconds["product, decided"] > BEHIND_SECONDS:
+        lines.append(
+            f"decisions {result.behind_seconds['product, decided']:.1f} s behind at the end, "
+            f"wanted {BEHIND_SECONDS:.0f}"
+        )
+    decided = result.latency_seconds.get("posted to decision")
+    if decided is None or decided["p95"] > DECISION_P95_SECONDS:
+        lines.append(f"posted to decision p95 is {decided and decided['p95']}, wanted under 0.5 s")
+    if result.awards_never_seen:
+        lines.append(f"{result.awards_never_seen} decisions or credentials were never seen")
+    for name, count in result.refused.items():
+        lines.append(f"{name}: {count} requests were refused")
+    return lines
+
+
+def _print(console: Console, result: Result) -> None:
+    table = Table(title="Rates, statements per second, one run", title_justify="left")
+    table.add_column("what")
+    table.add_column("rate", justify="right")
+    table.add_column("request p50 / p95 / p99, ms", justify="right")
+    for name, rate in result.rates.items():
+        found = result.latency_seconds.get(name)
+        shown = " / ".join(f"{found[key] * 1000:.0f}" for key in found) if found else ""
+        table.add_row(name, f"{rate:,.0f}", shown)
+    console.print(table)
+    table = Table(title="Ratios and delays", title_justify="left")
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    table.add_column("wanted", justify="right")
+    wanted = {"batches / bare road": BATCH_RATIO, "singles / bare road": SINGLE_RATIO}
+    for name, ratio in result.ratios.items():
+        table.add_row(name, f"{ratio:.2f}", str(wanted.get(name, "")))
+    for name, value in result.behind_seconds.items():
+        limit = "2 s" if name == "product, decided" else ""
+        table.add_row(f"behind when the load ended: {name}", f"{value:.2f} s", limit)
+    for name, found in result.latency_seconds.items():
+        if name.startswith("posted"):
+            shown = " / ".join(f"{found[key] * 1000:.0f}" for key in found)
+            limit = "p95 500" if name == "posted to decision" else ""
+            table.add_row(f"{name}, ms, p50 / p95 / p99", shown, limit)
+    console.print(table)
+
+
+def _document(result: Result) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in Result.__slots__}
+
+
+if __name__ == "__main__":
+    sys.exit(run(StackInfo.from_environment()))
