@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from assay_cli.stack import StackInfo
 from assay_cli.up import supervisor_of
 from assay_testing import (

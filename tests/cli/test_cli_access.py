@@ -3,6 +3,7 @@
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
+
 from assay_cli.processes import service_principals
 from assay_cli.stack import KafkaAccess, StackInfo
 from assay_cli.upkeep import janitor_plan

@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
 from assay_cli.app import app
 from assay_cli.log_files import keep_small, last_lines
-from typer.testing import CliRunner
 
 COMMANDS = [
     "up",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from assay_cli.compose_secrets import KAFKA_SETTINGS, make
 from assay_cli.local_postgres import INITDB_ARGUMENTS, SERVER_SETTINGS
 from assay_cli.processes import (

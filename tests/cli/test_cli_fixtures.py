@@ -3,6 +3,7 @@
 import time
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
 from assay_testing import Database, KafkaSpace
 
 

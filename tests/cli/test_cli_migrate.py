@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import asyncpg
 import pytest
+
 from assay_cli.local_postgres import binaries
 from assay_cli.migration import SCHEMAS
 from assay_cli.stack import StackInfo

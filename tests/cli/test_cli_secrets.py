@@ -5,14 +5,15 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from assay_cli import scram
 from assay_cli.errors import StackError
 from assay_cli.processes import accounts
 from assay_cli.secret_files import ensure_all, password_path, read_password
 from assay_cli.stack import StackInfo
 from assay_testing import Database
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def test_every_account_gets_a_password_of_its_own_that_only_its_owner_reads(

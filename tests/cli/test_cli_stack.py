@@ -13,6 +13,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
 from assay_cli.errors import StackError
 from assay_cli.processes import BY_NAME, PROCESSES, with_what_they_need
 from assay_cli.stack import DEMO_KEYS, StackInfo

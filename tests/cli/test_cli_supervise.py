@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 import supervised_probe
 from assay_cli.leftovers import MARK
 from assay_cli.state import Identity, Phase, StackState, Status

@@ -8,6 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft201909Validator
+
 from assay_credentials.badge import AwardFacts, build_badge, identity_hash
 from assay_credentials.errors import BadgeRefused
 from assay_credentials.jsonld import pinned_jsonld
@@ -22,9 +26,6 @@ from credential_samples import (
     SUSPENSION,
     SUSPENSION_URL,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from jsonschema import Draft201909Validator
 
 SCHEMA = json.loads(
     (Path(__file__).parent / "data" / "ob_v3p0_achievementcredential_schema.json").read_text(

@@ -7,14 +7,15 @@ import time
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from assay_credentials.canonical import (
     CanonicalisationBudgetExceeded,
     Quad,
     canonicalize,
     literal,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from node_tools import run_node
 
 P = "<https://e.example/p>"

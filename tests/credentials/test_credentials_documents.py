@@ -6,6 +6,10 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyld import jsonld
+
 from assay_credentials.badge import build_badge
 from assay_credentials.contexts import (
     BADGE_CONTEXT,
@@ -26,9 +30,6 @@ from assay_credentials.intake import (
 )
 from assay_credentials.jsonld import JsonLd, pinned_jsonld
 from credential_samples import AWARD, CENTRE, REVOCATION, SUSPENSION
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from pyld import jsonld
 
 BADGE = build_badge(AWARD, CENTRE.issuer, (REVOCATION, SUSPENSION))
 

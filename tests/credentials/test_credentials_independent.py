@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from assay_credentials.contexts import pinned_contexts
 from assay_credentials.status_list import Purpose
 from assay_credentials.verify import Outcome

@@ -12,6 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from assay_credentials.contexts import pinned_contexts
 from assay_credentials.did import did_key, did_key_method, resolve_did_key
 from assay_credentials.errors import (
@@ -37,8 +40,6 @@ from assay_credentials.multibase import (
 )
 from assay_credentials.proof import add_proof, verify_proof
 from credential_samples import CENTRE, STRANGER
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 VECTOR = json.loads(
     (Path(__file__).parent / "data" / "w3c-eddsa-rdfc-2022.json").read_text("utf-8")

@@ -10,6 +10,9 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from assay_credentials.lifecycle import LIVE, STATUS_BITS, IllegalStep, State, Step, take
 from assay_credentials.multibase import encode_base64url
 from assay_credentials.status_list import (
@@ -23,8 +26,6 @@ from assay_credentials.status_list import (
     status_bits,
 )
 from credential_samples import CENTRE, NOW, REVOCATION_URL
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 INDEXES = st.sets(st.integers(0, ENTRIES - 1), max_size=50)
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pyld import jsonld
+
 from assay_credentials.contexts import pinned_contexts
 from assay_credentials.did import VerificationKey
 from assay_credentials.intake import JsonObject
@@ -24,7 +26,6 @@ from credential_samples import (
     status_lists,
     verify,
 )
-from pyld import jsonld
 
 BADGE = CENTRE.badge()
 REVOKED = status_lists(revoked=[REVOCATION.index])

@@ -6,10 +6,11 @@ import copy
 import json
 from typing import Any
 
-from assay_credentials.verify import Outcome
-from credential_samples import CENTRE, verify
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from assay_credentials.verify import Outcome
+from credential_samples import CENTRE, verify
 
 BADGE = CENTRE.badge()
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from assay_credentials.intake import JsonObject
 from assay_credentials.multibase import encode_base64url
 from assay_credentials.verify import Outcome, Result

@@ -8,11 +8,12 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from assay_schemas.comparison import comparison_hash
 from assay_schemas.jsontext import parse_json
 from assay_schemas.statement import Limits, check_statements
-from hypothesis import given
-from hypothesis import strategies as st
 
 EXAMPLES = files("assay_schemas") / "examples" / "statements"
 NAMES = sorted(entry.name for entry in EXAMPLES.iterdir())

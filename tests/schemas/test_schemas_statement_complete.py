@@ -7,6 +7,9 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from assay_schemas.statement import (
     CheckedStatement,
     Limits,
@@ -14,8 +17,6 @@ from assay_schemas.statement import (
     complete_statement,
     with_stored,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 ID = UUID("6f1b6c4e-1f0c-4f3e-9a2b-0d6f4c6f7a10")
 OTHER_ID = UUID("0c6f9a70-7f0a-4c56-8a44-3a8f1f1e9d55")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from assay_schemas.statement import Limits
 from statement_texts import extended, refused, rule_of, statement
 

@@ -4,6 +4,7 @@ The base is `every-property.json`, which has every property of 1.0.3, unless the
 """
 
 import pytest
+
 from assay_schemas.statement import Limits, StatementError, Version
 from assay_schemas.xapi_rules import RULES
 from statement_examples import ABSENT, VERSIONS, example, faults, mutated, pointer_of

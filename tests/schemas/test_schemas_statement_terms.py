@@ -7,6 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from assay_schemas.statement import Limits, check_statements
 from assay_schemas.terms import StatementTerms, statement_terms
 from assay_schemas.xapi_types import (
@@ -14,8 +17,6 @@ from assay_schemas.xapi_types import (
     comparable_duration,
     parse_timestamp,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 EXAMPLES = files("assay_schemas") / "examples" / "statements"
 

@@ -6,6 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from assay_schemas.statement import (
     CheckedStatement,
     Limits,
@@ -15,8 +18,6 @@ from assay_schemas.statement import (
     check_statements,
 )
 from assay_schemas.xapi_rules import RULES
-from hypothesis import given
-from hypothesis import strategies as st
 from statement_examples import example
 from statement_texts import EXTENSION, ID, extended, refused, rule_of, statement
 

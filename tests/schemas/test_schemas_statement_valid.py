@@ -1,6 +1,7 @@
 """What is valid is accepted: the examples of the schemas, and values at the edge of each format."""
 
 import pytest
+
 from assay_schemas.statement import Limits, Version, check_statements
 from statement_examples import EXAMPLES, VERSIONS, example, example_names, faults, mutated
 

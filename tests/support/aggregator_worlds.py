@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from hypothesis import strategies as st
+
 from assay_aggregator.fact import Fact, Score
 from assay_aggregator.rule import Rule, parse_rule
 from assay_aggregator.vocabulary import expand
 from assay_aggregator.world import Authorisation, Conflict, IdentityLink, Valid, World
-from hypothesis import strategies as st
 
 START = datetime(2026, 1, 30, 22, 30, tzinfo=UTC)
 AS_OF = START + timedelta(days=120)

@@ -20,6 +20,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+
 from assay_cli import launch
 from assay_cli.errors import PortInUse
 from assay_cli.log_files import last_lines

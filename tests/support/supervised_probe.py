@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from assay_cli.errors import StackError
 from assay_cli.stack import StackInfo
 from assay_cli.supervise import Unit, nothing_missing
 from assay_cli.up import run_units
-from rich.console import Console
 
 
 def _missing(file: str | None) -> Callable[[], str]:

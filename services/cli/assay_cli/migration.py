@@ -14,11 +14,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import asyncpg
-from assay_runtime import migrate
-from assay_runtime.broker import Broker, grants_of
-from assay_runtime.migrate import Migration
-from assay_runtime.settings import Settings
-from assay_schemas.topics import TOPICS
 
 from assay_cli import scram
 from assay_cli.errors import StackError
@@ -33,6 +28,11 @@ from assay_cli.processes import (
 )
 from assay_cli.secret_files import read_password
 from assay_cli.stack import StackInfo
+from assay_runtime import migrate
+from assay_runtime.broker import Broker, grants_of
+from assay_runtime.migrate import Migration
+from assay_runtime.settings import Settings
+from assay_schemas.topics import TOPICS
 
 # (package, schema), in the order in which their migrations run.
 SCHEMAS: tuple[tuple[str, str], ...] = (

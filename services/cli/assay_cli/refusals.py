@@ -5,13 +5,13 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
-from assay_ingest.admin import Rejected, list_rejected, show_rejected
-from assay_runtime.postgres import Connection
 from rich.console import Console
 
 from assay_cli.errors import StackError
 from assay_cli.processes import DATABASE, OWNER_ROLE
 from assay_cli.stack import StackInfo
+from assay_ingest.admin import Rejected, list_rejected, show_rejected
+from assay_runtime.postgres import Connection
 
 CONNECT_SECONDS = 10.0
 Ask = Callable[[Connection], Awaitable[list[Rejected]]]

@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay_aggregator.case import as_json, run_cases
 from rich.console import Console
+
+from assay_aggregator.case import as_json, run_cases
 
 
 def run(cases: Sequence[Path], json_wanted: bool) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import asyncpg
 
 from assay_aggregator.admin import Records
-from assay_aggregator.rulebook import RuleShelf
+from assay_aggregator.shelf import RuleShelf
 from assay_aggregator.store import Store
 from assay_cli.demo_catalogue import (
     Catalogue,

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 
 import asyncpg
-from assay_runtime.broker import Broker, group_prefix
-from assay_schemas.topics import TOPICS, source_of_input
 
 from assay_cli.errors import StackError
 from assay_cli.migration import AdministratorSettings, upkeep_hooks
 from assay_cli.processes import DATABASE, OWNER_ROLE
 from assay_cli.secret_files import read_password
+from assay_runtime.broker import Broker, group_prefix
+from assay_schemas.topics import TOPICS, source_of_input
 
 JANITOR_DAYS = 30
 DAY_MILLISECONDS = 24 * 60 * 60 * 1000

@@ -47,21 +47,37 @@ class Settings(BaseModel):
 class ServiceSettings(Settings):
     """What every process of the product needs."""
 
-    postgres_dsn: str = Field(description="without a password")
-    postgres_password_file: Path | None = None
-    postgres_pool_connections: Annotated[int, Field(ge=1, le=100)] = 8
-    postgres_command_seconds: Annotated[float, Field(gt=0)] = 30.0
-    postgres_idle_in_transaction_seconds: Annotated[float, Field(gt=0)] = 10.0
-    kafka_bootstrap: str
-    kafka_user: str
-    kafka_password_file: Path
-    http_host: str = "127.0.0.1"
-    http_port: Port
-    log_level: str = "INFO"
-    consume_batch_records: Annotated[int, Field(ge=1, le=10_000)] = 500
-    consume_fetch_bytes: Annotated[int, Field(ge=1024)] = 16 * 1024 * 1024
-    kafka_session_seconds: Annotated[float, Field(ge=6, le=1800)] = 10.0
-    retry_seconds_max: Annotated[float, Field(gt=0)] = 5.0
+    postgres_dsn: str = Field(description="address, role and database, without a password")
+    postgres_password_file: Path | None = Field(
+        default=None, description="file that holds the role's password"
+    )
+    postgres_pool_connections: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=8, description="connections that this process may hold"
+    )
+    postgres_command_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="how long one statement may take"
+    )
+    postgres_idle_in_transaction_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=10.0, description="after this the server ends a stopped process's transaction"
+    )
+    kafka_bootstrap: str = Field(description="host:port of a broker, or several with commas")
+    kafka_user: str = Field(description="SCRAM principal of this process")
+    kafka_password_file: Path = Field(description="file that holds the principal's password")
+    http_host: str = Field(default="127.0.0.1", description="address to listen on")
+    http_port: Port = Field(description="port to listen on")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    consume_batch_records: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=500, description="records applied in one transaction at the most"
+    )
+    consume_fetch_bytes: Annotated[int, Field(ge=1024)] = Field(
+        default=16 * 1024 * 1024, description="bytes asked of the broker at once; above a record"
+    )
+    kafka_session_seconds: Annotated[float, Field(ge=6, le=1800)] = Field(
+        default=10.0, description="silence after which the group gives partitions to others"
+    )
+    retry_seconds_max: Annotated[float, Field(gt=0)] = Field(
+        default=5.0, description="longest pause between two tries when something is away"
+    )
 
     def kafka_password(self) -> str:
         return self.kafka_password_file.read_text(encoding="utf-8").strip()
