@@ -1,0 +1,292 @@
+"""What an event means for a credential. Pure: events and rows in, actions and facts out.
+
+The last event of a (tenant, person, competency) tells the present standing, so a credential follows
+the standing and needs no event before it.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from enum import Enum
+from typing import Final, Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from assay_credentials.badge import Achievement, Alignment, AwardFacts, Level
+from assay_credentials.errors import BadgeRefused, NoSuchStep
+from assay_credentials.lifecycle import State, Step
+from assay_schemas.events import CompetencyEvent, CredentialChanged, CredentialStatus
+
+Standing = Literal["held", "withdrawn", "suspended", "under_review", "expired"]
+Live = Literal["none", "issued", "suspended"]
+Key = tuple[str, UUID, str]
+"""(tenant, person, competency)"""
+
+STANDINGS: Final[Mapping[str, Standing]] = {
+    "competency.achieved/v1": "held",
+    "competency.renewed/v1": "held",
+    "competency.withdrawn/v1": "withdrawn",
+    "competency.suspended/v1": "suspended",
+    "competency.under_review/v1": "under_review",
+    "competency.expired/v1": "expired",
+}
+
+
+class Action(Enum):
+    """What is done about a credential."""
+
+    NOTHING = "nothing"
+    ISSUE = "issue"
+    SUSPEND = "suspend"
+    REINSTATE = "reinstate"
+    EXPIRE = "expire"
+    SUPERSEDE = "supersede"
+    REPLACE = "issue, and supersede the one that there is"
+
+
+_SAME_OR_OTHER = tuple[Action, Action]
+
+# (the live credential, the standing) -> what is done when the credential says the same dates and
+# level as the event, and when it says others. An expired credential says of itself that it is, so
+# its lists stay clear; one that would still pass for valid under dates that fell is superseded.
+ACTIONS: Final[Mapping[tuple[Live, Standing], _SAME_OR_OTHER]] = {
+    ("none", "held"): (Action.ISSUE, Action.ISSUE),
+    ("none", "withdrawn"): (Action.NOTHING, Action.NOTHING),
+    ("none", "suspended"): (Action.NOTHING, Action.NOTHING),
+    ("none", "under_review"): (Action.NOTHING, Action.NOTHING),
+    ("none", "expired"): (Action.NOTHING, Action.NOTHING),
+    ("issued", "held"): (Action.NOTHING, Action.REPLACE),
+    ("issued", "withdrawn"): (Action.SUSPEND, Action.SUSPEND),
+    ("issued", "suspended"): (Action.SUSPEND, Action.SUSPEND),
+    ("issued", "under_review"): (Action.SUSPEND, Action.SUSPEND),
+    ("issued", "expired"): (Action.EXPIRE, Action.SUPERSEDE),
+    ("suspended", "held"): (Action.REINSTATE, Action.REPLACE),
+    ("suspended", "withdrawn"): (Action.NOTHING, Action.NOTHING),
+    ("suspended", "suspended"): (Action.NOTHING, Action.NOTHING),
+    ("suspended", "under_review"): (Action.NOTHING, Action.NOTHING),
+    ("suspended", "expired"): (Action.EXPIRE, Action.SUPERSEDE),
+}
+
+STEPS: Final[Mapping[Action, Step]] = {
+    Action.SUSPEND: "suspended",
+    Action.REINSTATE: "reinstated",
+    Action.EXPIRE: "expired",
+    Action.SUPERSEDE: "superseded",
+}
+"""The step of lifecycle that an action on the live credential takes at once."""
+
+STATUS_OF_STEP: Final[Mapping[Step, CredentialStatus]] = {
+    "published": "issued",
+    "suspended": "suspended",
+    "reinstated": "reinstated",
+    "expired": "expired",
+    "superseded": "superseded",
+    "revoked": "revoked",
+}
+
+
+class Terms(NamedTuple):
+    """What a credential says beside whom and what it is about."""
+
+    level: int | None
+    achieved_on: date | None
+    expires_on: date | None
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """An award with work, as it was taken."""
+
+    key: Key
+    sequence: int
+    standing: Standing
+    terms: Terms
+    as_of: datetime
+    decision: UUID
+    evidence_digest: bytes
+    event_ms: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A bit in a status list."""
+
+    list: UUID
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A credential that is intended, issued or suspended."""
+
+    key: Key
+    id: UUID
+    state: State
+    sequence: int
+    decision: UUID
+    terms: Terms
+    as_of: datetime
+    evidence_digest: bytes
+    did: str
+    salt: bytes
+    share_id: str
+    revocation: Place
+    suspension: Place
+    intended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """How a competency is described. `levels` names level 1, 2, 3 and so on."""
+
+    name: str
+    description: str
+    criteria: str
+    code: str | None = None
+    framework: str | None = None
+    levels: tuple[str, ...] = ()
+
+
+def action_for(live: Credential | None, award: Award) -> Action:
+    """What is done about `live`, the credential that counts now. Raises NoSuchStep."""
+    state = "none" if live is None else live.state
+    try:
+        same, other = ACTIONS[(state, award.standing)]  # type: ignore[index]  # missing is an error
+    except KeyError:
+        raise NoSuchStep(
+            f"a credential that is {state} cannot follow an award that is {award.standing}"
+        ) from None
+    return same if live is not None and _says_the_same(live.terms, award) else other
+
+
+def _says_the_same(terms: Terms, award: Award) -> bool:
+    if award.standing == "expired":
+        # Of what has lapsed only the end matters; events of it need not repeat the level.
+        ends = (terms.expires_on, terms.timezone)
+        return ends == (award.terms.expires_on, award.terms.timezone)
+    return terms == award.terms
+
+
+def evidence_digest(event: CompetencyEvent) -> bytes:
+    """SHA-256 that binds a credential to its evidence without naming it.
+
+    Over the id of the decision and, in order, the ids of the statements, one per line: whoever may
+    read the decision can compute it.
+    """
+    lines = [str(event.decision), *sorted(str(one) for one in event.evidence)]
+    return hashlib.sha256("\n".join(lines).encode()).digest()
+
+
+def plain_description(competency: str) -> Described:
+    """The description of a competency that nobody has described: its name is the IRI's end."""
+    parts = urlsplit(competency)
+    end = unquote(parts.fragment or parts.path.rstrip("/").rpartition("/")[2])
+    name = " ".join(end.replace("-", " ").replace("_", " ").split()) or competency
+    return Described(
+        name=name,
+        description=f"The competency {competency}",
+        criteria="Evidence was assessed by the rule that the issuer keeps for this competency.",
+    )
+
+
+def achievement_of(key: Key, described: Described, level: int | None) -> Achievement:
+    """What can be earned, with the scale that `level` is on."""
+    tenant, _, competency = key
+    identifier = f"urn:uuid:{derived_id('achievement', tenant, competency)}"
+    names = list(described.levels)
+    if level is not None:
+        names += [f"Level {number}" for number in range(len(names) + 1, level + 1)]
+    return Achievement(
+        id=identifier,
+        name=described.name,
+        description=described.description,
+        criteria=described.criteria,
+        alignments=(
+            Alignment(
+                name=described.name,
+                url=competency,
+                code=described.code,
+                framework=described.framework,
+            ),
+        ),
+        levels=tuple(
+            Level(level_id(identifier, number), name, str(number))
+            for number, name in enumerate(names, start=1)
+        ),
+    )
+
+
+def level_id(achievement: str, level: int) -> str:
+    return f"{achievement}#level-{level}"
+
+
+def facts_of(credential: Credential, described: Described, credential_url: str) -> AwardFacts:
+    """What the badge of an intention says. The same intention gives the same facts.
+
+    Raises BadgeRefused for a time zone that is none.
+    """
+    terms = credential.terms
+    achievement = achievement_of(credential.key, described, terms.level)
+    has_level = terms.level is not None and terms.level >= 1
+    return AwardFacts(
+        credential_id=credential_url,
+        achievement=achievement,
+        awarded_at=_awarded_at(credential),
+        expires_on=terms.expires_on,
+        timezone=terms.timezone,
+        # The person's random id: who may tie it to somebody's name, can check the hash.
+        identity=str(credential.key[1]),
+        identity_type="systemId",
+        salt=credential.salt,
+        level_id=level_id(achievement.id, terms.level or 0) if has_level else None,
+        evidence_sha256=(credential.evidence_digest,),
+    )
+
+
+def _awarded_at(credential: Credential) -> datetime:
+    """The beginning of the local day of the award; without one, the time of the decision."""
+    day = credential.terms.achieved_on
+    if day is None:
+        return credential.as_of
+    try:
+        zone = ZoneInfo(credential.terms.timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise BadgeRefused("timezone: not the IANA name of a time zone") from error
+    return datetime.combine(day, time(0), tzinfo=zone).astimezone(UTC)
+
+
+def changed_event(
+    key: Key, credential: UUID, step: Step, sequence: int, at: datetime
+) -> CredentialChanged:
+    """The event of a step. Its id follows from credential, step and sequence."""
+    tenant, person, competency = key
+    return CredentialChanged(
+        event_id=derived_id("credential", str(credential), step, str(sequence)),
+        tenant=tenant,
+        credential=credential,
+        person=person,
+        competency=competency,
+        status=STATUS_OF_STEP[step],
+        sequence=sequence,
+        at=at,
+    )
+
+
+def derived_id(*parts: str) -> UUID:
+    """An id that is the same whenever it is asked for, shaped as a version 4 UUID."""
+    return UUID(bytes=hashlib.sha256("\n".join(parts).encode()).digest()[:16], version=4)
+
+
+def newest(events: Sequence[tuple[CompetencyEvent, int]]) -> list[tuple[CompetencyEvent, int]]:
+    """Of each key the event with the highest sequence, with its append time."""
+    found: dict[Key, tuple[CompetencyEvent, int]] = {}
+    for event, append_ms in events:
+        key = (event.tenant, event.person, event.competency)
+        held = found.get(key)
+        if held is None or held[0].sequence < event.sequence:
+            found[key] = (event, append_ms)
+    return list(found.values())
