@@ -32,8 +32,13 @@ _COPY_KEY: Final = 3
 
 def _columns(rows: Iterable[Sequence[Any]], key: int, width: int) -> list[list[Any]]:
     """Parallel arrays of rows sorted by their first `key` values (any type, hence Any)."""
-    ordered = sorted(rows, key=lambda row: tuple(row[:key]))
+    ordered = sorted(rows, key=lambda row: _sortable(row[:key]))
     return [list(column) for column in zip(*ordered, strict=True)] or [[] for _ in range(width)]
+
+
+def _sortable(values: Sequence[Any]) -> list[Any]:
+    """The values with each UUID as its number: comparing UUID objects is slow."""
+    return [value.int if isinstance(value, UUID) else value for value in values]
 
 
 class Store:

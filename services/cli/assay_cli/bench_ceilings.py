@@ -127,7 +127,8 @@ async def postgres_copy(stack: StackInfo) -> tuple[float, int]:
         await connection.execute("create schema bench")
         seconds = 0.0
         statements = await connection.fetchval(
-            "select count(*) from (select 1 from ingest.statement_key limit $1) as some", COPY_ROWS
+            "select count(*) from (select 1 from ingest.statement_key limit $1) as counted",
+            COPY_ROWS,
         )
         for table in COPIED_TABLES:
             copy = table.partition(".")[2]

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from assay_cli import bench_load
@@ -169,8 +170,7 @@ async def kafka_input(stack: StackInfo, pool: Iterator[Template], records: int) 
         waiting = []
         for _ in range(records):
             value = batch(pool, BATCH)
-            at = value.rfind(b'{"id":"')
-            last_ids.append(UUID(value[at + 7 : at + 43].decode()))
+            last_ids.append(UUID(orjson.loads(value)[-1]["id"]))
             waiting.append(await producer.send(topic, value))
         await asyncio.gather(*waiting)
     finally:

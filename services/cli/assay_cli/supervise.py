@@ -212,6 +212,10 @@ class Supervisor:
                 self._note(one, Status.READY, missing="")
             elif time.monotonic() - one.spawned > one.unit.ready_seconds:
                 if not one.unit.degraded():
+                    if one.was_ready and one.child is not None:
+                        # It has worked before: `_after_death` gives it another start.
+                        self._end_group(one.child.pid)
+                        continue
                     raise self._died(
                         one,
                         f"{one.unit.name} was not ready within {one.unit.ready_seconds:g} s: "

@@ -19,6 +19,8 @@ from assay_runtime.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
 
+OPEN_SECONDS = 10.0
+
 # The record itself cannot be taken; trying again or reconnecting does not help.
 _RECORD_FAULTS = (
     MessageSizeTooLargeError,
@@ -81,9 +83,11 @@ class Producer:
             metadata_max_age_ms=10_000,
         )
         try:
-            await client.start()
+            # Where the broker goes away in the middle of it, the client waits for ever by itself.
+            async with asyncio.timeout(OPEN_SECONDS):
+                await client.start()
         except BaseException:
-            await client.stop()
+            await _close(client)
             raise
         self._client = client
 
