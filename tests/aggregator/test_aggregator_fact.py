@@ -11,7 +11,7 @@ import pytest
 from assay_aggregator.clause import score_of
 from assay_aggregator.fact import Origin, Score, decode_fact, encode_fact, fact_of
 from assay_aggregator.rule import parse_rule
-from assay_aggregator.touch import relevant_verbs, touches
+from assay_aggregator.touch import relevant_terms, touches
 from assay_schemas.jsontext import parse_json
 
 STORED = datetime(2026, 3, 2, 14, 1, tzinfo=UTC)
@@ -163,8 +163,10 @@ def test_a_launch_touches_only_what_would_not_accept_its_mode() -> None:
     assert launched("Normal") == frozenset()
 
 
-def test_relevant_verbs_are_those_of_the_rule_and_launched_or_any() -> None:
-    launched = "http://adlnet.gov/expapi/verbs/launched"
-    verbs = relevant_verbs(rule("r", verb=["urn:v"], activity=["urn:a"]))
-    assert sorted(verbs or ()) == [launched, "urn:v"]
-    assert relevant_verbs(rule("r", activity=["urn:a"])) is None
+def test_relevant_terms_are_those_of_the_rule_and_launched_or_any() -> None:
+    launched = ("http://adlnet.gov/expapi/verbs/launched", None)
+    assert relevant_terms(rule("r", verb=["urn:v"], activity=["urn:a", "urn:b"])) == frozenset(
+        {launched, ("urn:v", "urn:a"), ("urn:v", "urn:b")}
+    )
+    assert relevant_terms(rule("r", verb=["urn:v"])) == frozenset({launched, ("urn:v", None)})
+    assert relevant_terms(rule("r", activity=["urn:a"])) is None

@@ -65,11 +65,11 @@ def milliseconds_down(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
-def copy_of(tenant: str, fact: Fact, body_hash: bytes, stored_ms: int) -> Copy:
-    """The row of a fact."""
+def copy_of(tenant: str, fact: Fact, statement_id: UUID, body_hash: bytes, stored_ms: int) -> Copy:
+    """The row of a fact; `statement_id` is its id as a UUID."""
     return Copy(
         tenant=tenant,
-        id=UUID(fact.id),
+        id=statement_id,
         body_hash=body_hash,
         append_ms=fact.append_ms,
         partition=fact.partition,

@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 # Somebody else's consumer may have marked: nobody wakes this process for that.
 IDLE_SECONDS: Final = 0.5
 
+# The least time from the beginning of one round to that of the next, unless marks are piling up.
+GATHER_SECONDS: Final = 0.025
+
 # The transaction itself is at fault, not what one person's evidence holds.
 _DRIVER_ERRORS: Final[tuple[type[BaseException], ...]] = (asyncpg.PostgresError, *TRANSIENT)
 
@@ -83,8 +86,10 @@ class Evaluator:
 
     async def run(self) -> None:
         """Evaluate until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
+            began = loop.time()
             try:
                 taken = await self.evaluate_some()
             except TRANSIENT as error:
@@ -96,6 +101,10 @@ class Evaluator:
                 await asyncio.sleep(0.1)
                 continue
             if taken:
+                # A round costs the same few queries for one mark as for many: under load it is
+                # worth a moment to let some come together. A full round says that they have.
+                if taken < self._batch_marks:
+                    await asyncio.sleep(began + GATHER_SECONDS - loop.time())
                 continue
             try:
                 async with asyncio.timeout(IDLE_SECONDS):

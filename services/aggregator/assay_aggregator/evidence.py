@@ -78,20 +78,28 @@ async def _facts(
     wanted: Mapping[Person, Iterable[str]],
     agents: Mapping[Person, Mapping[UUID, str]],
 ) -> list[tuple[str, Fact]]:
-    by_verb: set[tuple[str, UUID, UUID]] = set()
+    by_term: set[tuple[str, UUID, UUID, UUID | None]] = set()
     any_verb: set[Agent] = set()
     for person, competencies in wanted.items():
         tenant = person[0]
         for competency in competencies:
-            verbs = books[tenant].verbs(competency)
+            terms = books[tenant].terms(competency)
             for agent in agents.get(person, ()):
-                if verbs is None:
+                if terms is None:
                     any_verb.add((tenant, agent))
-                else:
-                    by_verb.update((tenant, agent, text_hash(verb)) for verb in verbs)
+                    continue
+                by_term.update(
+                    (
+                        tenant,
+                        agent,
+                        text_hash(verb),
+                        None if activity is None else text_hash(activity),
+                    )
+                    for verb, activity in terms
+                )
     rows: list[Row] = []
-    if by_verb:
-        rows += await store.evidence(by_verb)
+    if by_term:
+        rows += await store.evidence(by_term)
     if any_verb:
         rows += await store.evidence_of_any_verb(any_verb)
     # Both queries may find the same copy; equal rows are one.

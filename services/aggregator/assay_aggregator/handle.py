@@ -149,9 +149,10 @@ def _read_statement(
             index=index,
         ),
     )
-    if UUID(fact.id) != opened.ids[index]:
+    statement_id = opened.ids[index]
+    if fact.id != str(statement_id):
         raise RecordUnreadable("a statement's id is not the one in the envelope")
-    return copy_of(envelope.tenant, fact, body_hash, stored_ms), fact
+    return copy_of(envelope.tenant, fact, statement_id, body_hash, stored_ms), fact
 
 
 async def write_copies(

@@ -11,8 +11,7 @@ from assay_aggregator.copies import milliseconds_up
 from assay_aggregator.dates import day_start
 from assay_aggregator.fact import Fact
 from assay_aggregator.rule import Rule
-from assay_aggregator.touch import relevant_verbs, touches
-from assay_aggregator.vocabulary import LAUNCHED
+from assay_aggregator.touch import Term, touches
 
 _DECIDING = ("effective", "retired")
 
@@ -21,16 +20,17 @@ _DECIDING = ("effective", "retired")
 class Version:
     """One rule version and the time of the log at which it was recorded.
 
-    `touched` is the engine's index over this version alone.
+    `touched` is the engine's index over this version alone, `terms` by what to look for evidence.
     """
 
     rule: Rule
     recorded_ms: int
     touched: Callable[[Fact], frozenset[str]]
+    terms: frozenset[Term] | None
 
     def looks_at(self, fact: Fact) -> bool:
         """Whether a decision by this version can depend on the statement (or its copies)."""
-        return fact.voids is not None or fact.verb == LAUNCHED or bool(self.touched(fact))
+        return fact.voids is not None or bool(self.touched(fact))
 
 
 class RuleBook:
@@ -61,15 +61,14 @@ class RuleBook:
         ]
         return max(versions, key=lambda one: one.rule.version, default=None)
 
-    def verbs(self, competency: str) -> frozenset[str] | None:
-        """The verbs of all evidence for the competency; None when it may be any."""
-        verbs: set[str] = set()
+    def terms(self, competency: str) -> frozenset[Term] | None:
+        """By what to look for all evidence for the competency; None when it may be any."""
+        terms: set[Term] = set()
         for one in self._by_competency.get(competency, ()):
-            of_rule = relevant_verbs(one.rule)
-            if of_rule is None:
+            if one.terms is None:
                 return None
-            verbs |= of_rule
-        return frozenset(verbs)
+            terms |= one.terms
+        return frozenset(terms)
 
     def next_start_ms(self, competency: str, as_of: datetime, known_at_ms: int) -> int | None:
         """When, after `as_of`, a version known at `known_at_ms` next begins or ends to decide."""

@@ -8,14 +8,16 @@ from assay_aggregator.fact import Fact
 from assay_aggregator.rule import Rule, parse_rule
 from assay_aggregator.rulebook import RuleBook, Version
 from assay_aggregator.store import Row, Store
-from assay_aggregator.touch import touches
+from assay_aggregator.touch import Term, relevant_terms, touches
+
+_Indexed = tuple[Rule, Callable[[Fact], frozenset[str]], frozenset[Term] | None]
 
 
 class RuleShelf:
     """One book for each tenant."""
 
     def __init__(self) -> None:
-        self._rules: dict[str, tuple[Rule, Callable[[Fact], frozenset[str]]]] = {}
+        self._rules: dict[str, _Indexed] = {}
         self._books: dict[str, tuple[tuple[object, ...], RuleBook]] = {}
 
     async def books(self, store: Store, tenants: Sequence[str]) -> dict[str, RuleBook]:
@@ -29,7 +31,7 @@ class RuleShelf:
         if unknown:
             for row in await store.rule_documents(sorted(unknown)):
                 rule = parse_rule(orjson.loads(row["document"]))
-                self._rules[row["hash"]] = (rule, touches([rule]))
+                self._rules[row["hash"]] = (rule, touches([rule]), relevant_terms(rule))
         return {tenant: self._book(tenant, many) for tenant, many in rows.items()}
 
     def _book(self, tenant: str, rows: Sequence[Row]) -> RuleBook:
@@ -39,8 +41,8 @@ class RuleShelf:
             return held[1]
         by_competency: dict[str, list[Version]] = {}
         for text, recorded_ms in versions:
-            rule, touched = self._rules[text]
-            version = Version(rule, recorded_ms, touched)
+            rule, touched, terms = self._rules[text]
+            version = Version(rule, recorded_ms, touched, terms)
             by_competency.setdefault(version.rule.competency, []).append(version)
         book = RuleBook(by_competency)
         self._books[tenant] = (versions, book)

@@ -155,9 +155,9 @@ class Store:
     async def links_around_agents(self, agents: Iterable[Agent]) -> list[Row]:
         return await self._fetch("links_around_agents", *_columns(agents, 2, 2))
 
-    async def evidence(self, wanted: Iterable[tuple[str, UUID, UUID]]) -> list[Row]:
+    async def evidence(self, wanted: Iterable[tuple[str, UUID, UUID, UUID | None]]) -> list[Row]:
         """Wanted are (tenant, agent, verb); the rows hold (tenant, fact)."""
-        return await self._fetch("evidence", *_columns(wanted, 3, 3))
+        return await self._fetch("evidence", *_columns(wanted, 3, 4))
 
     async def evidence_of_any_verb(self, agents: Iterable[Agent]) -> list[Row]:
         return await self._fetch("evidence_of_any_verb", *_columns(agents, 2, 2))

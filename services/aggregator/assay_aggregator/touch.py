@@ -14,14 +14,23 @@ from assay_aggregator.vocabulary import LAUNCHED
 _Entry = tuple[Match, str]
 
 
-def relevant_verbs(rule: Rule) -> frozenset[str] | None:
-    """The verbs of all statements that the rule can look at, voids aside; None when any may be."""
-    verbs = {LAUNCHED}
+Term = tuple[str, str | None]
+"""A verb, and the activity that it must be about; None is any."""
+
+
+def relevant_terms(rule: Rule) -> frozenset[Term] | None:
+    """By which verbs and activities to look for all statements that the rule can look at.
+
+    Voids are left aside, and so is the activity where a match names none. None when a match names
+    no verb: then any statement may be looked at.
+    """
+    terms: set[Term] = {(LAUNCHED, None)}
     for match in rule.matches():
         if match.verb is None:
             return None
-        verbs |= match.verb
-    return frozenset(verbs)
+        activities = (None,) if match.activity is None else match.activity
+        terms.update((verb, activity) for verb in match.verb for activity in activities)
+    return frozenset(terms)
 
 
 def touches(rules: Sequence[Rule]) -> Callable[[Fact], frozenset[str]]:

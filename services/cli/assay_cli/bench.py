@@ -122,6 +122,7 @@ async def _measure(stack: StackInfo, seconds: float, console: Console) -> Result
     # 3. The product.
     await bench_product.batches(stack, pool, WARM_UP_SECONDS)
     await step("product, warming up", lambda: bench_product.until_drained(stack))
+    await step("product, first credentials", lambda: bench_product.until_issued(stack))
     note(
         "product, batches",
         await step("product, batches", lambda: bench_product.batches(stack, pool, seconds)),
@@ -129,17 +130,22 @@ async def _measure(stack: StackInfo, seconds: float, console: Console) -> Result
     behind = await step("product, draining", lambda: bench_product.until_drained(stack))
     result.behind_seconds["product, stored"] = behind.stored
     result.behind_seconds["product, decided"] = behind.decided
+    result.behind_seconds["product, last credential"] = behind.decided + await step(
+        "product, credentials", lambda: bench_product.until_issued(stack)
+    )
     note(
         "product, singles",
         await step("product, singles", lambda: bench_product.singles(stack, pool, seconds)),
     )
     await bench_product.until_drained(stack)
+    await bench_product.until_issued(stack)
     records = int(seconds * KAFKA_RECORDS_PER_SECOND)
     note(
         "product, Kafka input",
         await step("product, Kafka input", lambda: bench_product.kafka_input(stack, pool, records)),
     )
     await bench_product.until_drained(stack)
+    await bench_product.until_issued(stack)
     # 4. How long the road takes.
     times = await step(
         "latencies",

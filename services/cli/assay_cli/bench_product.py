@@ -144,6 +144,24 @@ async def until_drained(stack: StackInfo) -> Behind:
     raise TimeoutError(f"the projections were not through after {DRAIN_SECONDS:.0f} s")
 
 
+async def until_issued(stack: StackInfo) -> float:
+    """Wait until no award waits for its credential, so that no load is measured beside it."""
+    began = time.perf_counter()
+    connection = await asyncpg.connect(stack.dsn_with_password())
+    try:
+        while time.perf_counter() - began < DRAIN_SECONDS:
+            waiting = await connection.fetchval(
+                "select (select count(*) from credentials.award where version <> done_version) "
+                "+ (select count(*) from aggregator.outbox)"
+            )
+            if waiting == 0:
+                return time.perf_counter() - began
+            await asyncio.sleep(0.2)
+    finally:
+        await connection.close()
+    raise TimeoutError(f"credentials were not issued within {DRAIN_SECONDS:.0f} s")
+
+
 async def _applied(connection: asyncpg.Connection, schema: str, wanted: dict[int, int]) -> bool:
     rows = await connection.fetch(
         f"select partition, next_offset from {schema}.applied where topic = $1",  # noqa: S608

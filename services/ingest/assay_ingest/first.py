@@ -6,6 +6,7 @@ the first is the same statement and leaves no trace; each other content is kept 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
@@ -26,6 +27,16 @@ class Key(NamedTuple):
 
     tenant: str
     id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A statement that the store has."""
+
+    body_hash: bytes
+    source: str
+    stored_ms: int
+    voids: UUID | None
 
 
 def order(key: Key) -> tuple[str, int]:

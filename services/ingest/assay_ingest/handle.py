@@ -18,13 +18,13 @@ from assay_ingest.errors import (
     TooBusy,
     VoidNotAuthorised,
 )
-from assay_ingest.first import Key
+from assay_ingest.first import Key, Known
 from assay_ingest.follow import Follower
 from assay_ingest.metrics import IngestMetrics
 from assay_ingest.search import ById, Cursor, Search, compose, more_token
 from assay_ingest.settings import IngestSettings
 from assay_ingest.sources import Sources, authority_of
-from assay_ingest.store import Known, Reader, Source
+from assay_ingest.store import Reader, Source
 from assay_ingest.times import iso
 from assay_ingest.voiding import Target, why_not
 from assay_ingest.window import Claim, Window

@@ -14,7 +14,8 @@ from uuid import UUID
 import msgspec
 
 from assay_ingest.errors import StoreNotAvailable
-from assay_ingest.first import Coordinates, Copy, Holder, Key, order
+from assay_ingest.first import Coordinates, Copy, Holder, Key, Known, order
+from assay_ingest.lookup import Lookup
 from assay_ingest.records import Row, agents_of
 from assay_runtime.postgres import TRANSIENT, Connection, Pool
 from assay_runtime.sql import load_queries
@@ -31,16 +32,6 @@ class Source:
     authority: Mapping[str, Any] | None
     vouches_for_assessors: bool
     learner_controlled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A statement that the store has."""
-
-    body_hash: bytes
-    source: str
-    stored_ms: int
-    voids: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +82,7 @@ class Reader:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._sql = load_queries("assay_ingest")
+        self._lookup = Lookup(self._find_keys)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -117,10 +109,15 @@ class Reader:
 
     async def keys(self, tenant: str, ids: Sequence[UUID]) -> dict[UUID, Known]:
         """Those of `ids` that the store has."""
+        return await self._lookup.find(tenant, ids)
+
+    async def _find_keys(self, tenants: list[str], ids: list[UUID]) -> dict[Key, Known]:
         async with self._connection() as connection:
-            rows = await connection.fetch(self._sql["find_keys"], tenant, ids)
+            rows = await connection.fetch(self._sql["find_keys"], tenants, ids)
         return {
-            row["id"]: Known(row["body_hash"], row["source"], row["stored_ms"], row["voids"])
+            Key(row["tenant"], row["id"]): Known(
+                row["body_hash"], row["source"], row["stored_ms"], row["voids"]
+            )
             for row in rows
         }
 

@@ -165,7 +165,12 @@ class Consumer:
         try:
             await consumer.start()
             self._consumer = consumer
+            loop = asyncio.get_running_loop()
+            began = loop.time()
             while True:
+                # A transaction costs the same for one record as for many: under load it is worth a
+                # moment to let some come together. A record after a pause is applied at once.
+                await asyncio.sleep(began + settings.consume_gather_seconds - loop.time())
                 try:
                     fetched = await consumer.getmany(
                         timeout_ms=200, max_records=settings.consume_batch_records
@@ -174,6 +179,7 @@ class Consumer:
                     self._raise_failed_assignment()
                 batch = self._ordered(fetched)
                 if batch:
+                    began = loop.time()
                     await self._apply(batch)
                     self._note_lag(consumer)
         finally:

@@ -164,34 +164,45 @@ from unnest($1::text[], $2::uuid[]) as wanted (tenant, agent)
 join aggregator.identity_link as l using (tenant, agent)
 
 -- name: evidence
--- Every copy of every statement by an agent with a verb, alone or as member of a group, and every
--- other copy of those ids.
-with found as (
+-- Every copy of every statement by an agent with a verb, about an activity where one is named, alone
+-- or as member of a group, and every other copy of those ids.
+with term as (
+  select * from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[])
+    as w (tenant, agent, verb, activity)
+), verb as (
+  select distinct tenant, agent, verb from term
+), found as (
   select f.tenant, f.id
-  from unnest($1::text[], $2::uuid[], $3::uuid[]) as wanted (tenant, agent, verb)
+  from term
   join aggregator.statement_fact as f
-    on f.tenant = wanted.tenant and f.actor = wanted.agent and f.verb = wanted.verb
+    on f.tenant = term.tenant and f.actor = term.agent and f.verb = term.verb
+    and f.activity = term.activity
+  union
+  select f.tenant, f.id
+  from term
+  join aggregator.statement_fact as f
+    on f.tenant = term.tenant and f.actor = term.agent and f.verb = term.verb
+  where term.activity is null
   union
   select g.tenant, g.id
-  from unnest($1::text[], $2::uuid[], $3::uuid[]) as wanted (tenant, agent, verb)
+  from verb
   join aggregator.fact_agent as g
-    on g.tenant = wanted.tenant and g.agent = wanted.agent and g.role = 'm'
-    and g.verb = wanted.verb
+    on g.tenant = verb.tenant and g.agent = verb.agent and g.role = 'm' and g.verb = verb.verb
   union
   select c.tenant, c.id
-  from unnest($1::text[], $2::uuid[], $3::uuid[]) as wanted (tenant, agent, verb)
+  from verb
   join aggregator.fact_conflict as c
-    on c.tenant = wanted.tenant and c.actor = wanted.agent and c.verb = wanted.verb
+    on c.tenant = verb.tenant and c.actor = verb.agent and c.verb = verb.verb
 ), voiding as (
   select v.tenant, v.id from found join aggregator.void as v
     on v.tenant = found.tenant and v.target = found.id
 ), wanted as (
   select tenant, id from found union select tenant, id from voiding
 )
-select f.tenant, f.fact
+select f.tenant, f.id, f.stored_ms, f.fact
 from wanted join aggregator.statement_fact as f using (tenant, id)
 union all
-select c.tenant, c.fact
+select c.tenant, c.id, c.stored_ms, c.fact
 from wanted join aggregator.fact_conflict as c using (tenant, id)
 
 -- name: evidence_of_any_verb

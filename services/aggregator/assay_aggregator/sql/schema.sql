@@ -153,7 +153,7 @@ create table aggregator.statement_fact (
   fact bytea not null,
   primary key (tenant, id)
 );
-create index statement_fact_actor on aggregator.statement_fact (tenant, actor, verb)
+create index statement_fact_actor on aggregator.statement_fact (tenant, actor, verb, activity)
   where actor is not null;
 
 -- Copies of a statement that differ from the first: one row for each different body.

@@ -7,9 +7,9 @@ from ingest.source
 where tenant = $1 and source = $2
 
 -- name: find_keys
-select k.id, k.body_hash, k.source, k.stored_ms, k.voids
-from unnest($2::uuid[]) as t (id)
-join ingest.statement_key as k on k.tenant = $1 and k.id = t.id
+select k.tenant, k.id, k.body_hash, k.source, k.stored_ms, k.voids
+from unnest($1::text[], $2::uuid[]) as wanted (tenant, id)
+join ingest.statement_key as k using (tenant, id)
 
 -- name: find_statement
 select s.stored_ms, s.raw,
