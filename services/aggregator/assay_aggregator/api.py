@@ -65,6 +65,7 @@ def install(app: FastAPI, *, pool: Pool, shelf: RuleShelf, settings: AggregatorS
 
     api = Api(pool, shelf, settings)
     app.include_router(_people(api))
+    app.include_router(_person(api))
     app.include_router(_overview(api))
     app.include_router(admin_routes(api))
 
@@ -105,6 +106,13 @@ def _people(api: Api) -> APIRouter:
             await _require(store, client, person)
             rows = await store.current_of_person(client.tenant, person)
         return json_answer({"person": person, "competencies": [_current(row) for row in rows]})
+
+    return router
+
+
+def _person(api: Api) -> APIRouter:
+    router = APIRouter()
+    reader = Annotated[Client, Depends(api.client(READ))]
 
     @router.get("/people/{person}/decisions")
     async def decisions(

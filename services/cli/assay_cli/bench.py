@@ -10,7 +10,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,25 +70,33 @@ def run(stack: StackInfo, *, seconds: int = 60, output: Path | None = None) -> i
     return 1 if missed else 0
 
 
-async def _measure(stack: StackInfo, seconds: float, console: Console) -> Result:
-    result = Result(
-        machine={
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "load_before": round(os.getloadavg()[0], 2),
-        },
-        seconds_per_load=seconds,
-    )
-    pool = bench_load.endless(bench_load.make_pool(1, bench_product.online_evidence()))
+class _Run:
+    """One run of the benchmark: the steps in order, each noting what it found in `result`."""
 
-    async def step(name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def __init__(self, stack: StackInfo, seconds: float, console: Console) -> None:
+        self.stack = stack
+        self.seconds = seconds
+        self.console = console
+        self.pool = bench_load.endless(bench_load.make_pool(1, bench_product.online_evidence()))
+        self.result = Result(
+            machine={
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+                "load_before": round(os.getloadavg()[0], 2),
+            },
+            seconds_per_load=seconds,
+        )
+
+    async def step(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         began = time.perf_counter()
-        with console.status(name):
-            answer = await work()
-        console.print(f"  {name} [dim]{time.perf_counter() - began:.0f} s[/]")
+        with self.console.status(name):
+            answer = await work
+        self.console.print(f"  {name} [dim]{time.perf_counter() - began:.0f} s[/]")
         return answer
 
-    def note(name: str, tally: Tally) -> None:
+    async def load(self, name: str, work: Coroutine[Any, Any, Tally]) -> None:
+        tally = await self.step(name, work)
+        result = self.result
         result.rates[name] = tally.rate
         if tally.latencies:
             result.latency_seconds[name] = _percentiles(tally.latencies)
@@ -96,76 +104,75 @@ async def _measure(stack: StackInfo, seconds: float, console: Console) -> Result
         if bad:
             result.refused[name] = bad
 
-    rates = result.rates
-    # 1. The ceilings.
-    await step(
-        "topics",
-        lambda: ceilings.make_topics(stack, ceilings.KAFKA_TOPIC, bench_bare.TOPIC),
-    )
-    rates["ceiling: Kafka produce"] = await step(
-        "ceiling: Kafka produce", lambda: ceilings.kafka_produce(stack, pool, CEILING_SECONDS)
-    )
-    rates["ceiling: pydantic alone"] = ceilings.pydantic_alone(pool, CEILING_SECONDS / 2)
-    rates["product's checking alone"] = ceilings.checking_alone(pool, CEILING_SECONDS / 2)
-    # 2. The bare road.
-    async with ceilings.bare_road(stack) as port:
-        await ceilings.bare_batches(port, pool, WARM_UP_SECONDS)
-        note(
-            "bare road, batches",
-            await step("bare road, batches", lambda: ceilings.bare_batches(port, pool, seconds)),
-        )
-        result.behind_seconds["bare road, batches"] = await _bare_behind(stack)
-        note(
-            "bare road, singles",
-            await step("bare road, singles", lambda: ceilings.bare_singles(port, pool, seconds)),
-        )
-    # 3. The product.
-    await bench_product.batches(stack, pool, WARM_UP_SECONDS)
-    await step("product, warming up", lambda: bench_product.until_drained(stack))
-    await step("product, first credentials", lambda: bench_product.until_issued(stack))
-    note(
-        "product, batches",
-        await step("product, batches", lambda: bench_product.batches(stack, pool, seconds)),
-    )
-    behind = await step("product, draining", lambda: bench_product.until_drained(stack))
-    result.behind_seconds["product, stored"] = behind.stored
-    result.behind_seconds["product, decided"] = behind.decided
-    result.behind_seconds["product, last credential"] = behind.decided + await step(
-        "product, credentials", lambda: bench_product.until_issued(stack)
-    )
-    note(
-        "product, singles",
-        await step("product, singles", lambda: bench_product.singles(stack, pool, seconds)),
-    )
-    await bench_product.until_drained(stack)
-    await bench_product.until_issued(stack)
-    records = int(seconds * KAFKA_RECORDS_PER_SECOND)
-    note(
-        "product, Kafka input",
-        await step("product, Kafka input", lambda: bench_product.kafka_input(stack, pool, records)),
-    )
-    await bench_product.until_drained(stack)
-    await bench_product.until_issued(stack)
-    # 4. How long the road takes.
-    times = await step(
-        "latencies",
-        lambda: bench_product.latencies(stack, LATENCY_PER_SECOND, min(seconds, 30.0)),
-    )
-    for name, values in (
-        ("posted to acknowledged", times.acknowledged),
-        ("posted to stored", times.stored),
-        ("posted to decision", times.decided),
-        ("posted to credential", times.credential),
-    ):
-        if values:
-            result.latency_seconds[name] = _percentiles(values)
-    result.awards_never_seen = times.missing
-    # 5. The ceiling that needs the product's own rows.
-    rates["ceiling: Postgres COPY"], _ = await step(
-        "ceiling: Postgres COPY", lambda: ceilings.postgres_copy(stack)
-    )
-    _ratios(result)
-    return result
+    async def ceilings(self) -> None:
+        """What the parts reach alone."""
+        stack, pool, rates = self.stack, self.pool, self.result.rates
+        await ceilings.make_topics(stack, ceilings.KAFKA_TOPIC, bench_bare.TOPIC)
+        name = "ceiling: Kafka produce"
+        rates[name] = await self.step(name, ceilings.kafka_produce(stack, pool, CEILING_SECONDS))
+        rates["ceiling: pydantic alone"] = ceilings.pydantic_alone(pool, CEILING_SECONDS / 2)
+        rates["product's checking alone"] = ceilings.checking_alone(pool, CEILING_SECONDS / 2)
+
+    async def bare_road(self) -> None:
+        """What the parts reach together, without the product's logic."""
+        pool, seconds = self.pool, self.seconds
+        async with ceilings.bare_road(self.stack) as port:
+            await ceilings.bare_batches(port, pool, WARM_UP_SECONDS)
+            await self.load("bare road, batches", ceilings.bare_batches(port, pool, seconds))
+            behind = await _bare_behind(self.stack)
+            self.result.behind_seconds["bare road, batches"] = behind
+            await self.load("bare road, singles", ceilings.bare_singles(port, pool, seconds))
+
+    async def product(self) -> None:
+        """What the product reaches. Nothing waits from one load when the next one begins."""
+        stack, pool, seconds = self.stack, self.pool, self.seconds
+        await bench_product.batches(stack, pool, WARM_UP_SECONDS)
+        await self.quiet("product, warming up")
+        await self.load("product, batches", bench_product.batches(stack, pool, seconds))
+        behind = await self.step("product, draining", bench_product.until_drained(stack))
+        issued = await self.step("product, credentials", bench_product.until_issued(stack))
+        self.result.behind_seconds |= {
+            "product, stored": behind.stored,
+            "product, decided": behind.decided,
+            "product, last credential": behind.decided + issued,
+        }
+        await self.load("product, singles", bench_product.singles(stack, pool, seconds))
+        await self.quiet("product, draining")
+        records = int(seconds * KAFKA_RECORDS_PER_SECOND)
+        await self.load("product, Kafka input", bench_product.kafka_input(stack, pool, records))
+        await self.quiet("product, draining")
+
+    async def quiet(self, name: str) -> None:
+        await self.step(name, bench_product.until_drained(self.stack))
+        await bench_product.until_issued(self.stack)
+
+    async def latencies(self) -> None:
+        """How long the road takes, at a steady rate."""
+        seconds = min(self.seconds, 30.0)
+        work = bench_product.latencies(self.stack, LATENCY_PER_SECOND, seconds)
+        times = await self.step("latencies", work)
+        for name, values in (
+            ("posted to acknowledged", times.acknowledged),
+            ("posted to stored", times.stored),
+            ("posted to decision", times.decided),
+            ("posted to credential", times.credential),
+        ):
+            if values:
+                self.result.latency_seconds[name] = _percentiles(values)
+        self.result.awards_never_seen = times.missing
+
+
+async def _measure(stack: StackInfo, seconds: float, console: Console) -> Result:
+    run = _Run(stack, seconds, console)
+    await run.ceilings()
+    await run.bare_road()
+    await run.product()
+    await run.latencies()
+    # Last, because this ceiling needs the product's own rows.
+    name = "ceiling: Postgres COPY"
+    run.result.rates[name], _ = await run.step(name, ceilings.postgres_copy(stack))
+    _ratios(run.result)
+    return run.result
 
 
 async def _bare_behind(stack: StackInfo) -> float:
