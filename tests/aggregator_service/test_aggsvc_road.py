@@ -279,20 +279,23 @@ async def test_a_rule_added_later_decides_about_what_is_there(driver: Driver) ->
 
 
 async def test_a_rule_version_that_starts_later_decides_from_its_day(driver: Driver) -> None:
-    await post_award(driver)
-    await driver.decide()
-    stricter = rule(version=2, effective_from="2026-06-01")
+    first = theory_rule()
+    stricter = theory_rule(version=2, effective_from="2026-01-20")
     stricter["evidence"]["theory"]["score_gte"] = "0.99"
     async with driver.records() as records:
+        await records.put_rule(first)
         await records.put_rule(stricter)
-    await driver.tick(day(61))
+    await driver.post("online", statement("s1", at=day(9)), stored=day(9.1))
     await driver.decide()
-    assert await driver.status("ada") == "achieved"
-    await driver.tick(day(152))  # 2 June
+    await driver.tick(day(20))  # 21 January
     await driver.decide()
-    event = (await driver.events())[-1]
-    assert (event["type"], event["reason"]) == ("competency.withdrawn/v1", "score_below")
-    assert event["rule_version"] == 2
+    # An award that is older than the version's start stays until it expires (grandfather) ...
+    assert await driver.status("ada", first["competency"]) == "achieved"
+    # ... and from that start on the stricter version judges whatever comes.
+    late = statement("s2", actor="eve", at=day(21))
+    await driver.post("online", late, stored=day(21.1))
+    await driver.decide()
+    assert await driver.status("eve", first["competency"]) == "in_progress"
 
 
 async def test_a_rule_that_ends_leaves_nobody_with_its_award(driver: Driver) -> None:

@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS: Final = 0.5
 
 # The least time from the beginning of one round to that of the next, unless marks are piling up.
-GATHER_SECONDS: Final = 0.025
+GATHER_SECONDS: Final = 0.04
 
 # The transaction itself is at fault, not what one person's evidence holds.
 _DRIVER_ERRORS: Final[tuple[type[BaseException], ...]] = (asyncpg.PostgresError, *TRANSIENT)

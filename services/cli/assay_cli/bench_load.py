@@ -1,9 +1,8 @@
 """The statements of the benchmark: about 1 kB each, 2,000 learners, 300 activities, a real mix.
 
-Five in six statements tell of ordinary learning (launched, experienced, answered, progressed);
-one in six is evidence that a rule of the demo tenant matches. That is what an online platform
-sends: most of what a learner does is not an assessment. Ids are fresh, given by the client, as
-tools that retry safely do.
+Nine in ten statements tell of ordinary learning (launched, initialized, experienced, answered,
+progressed); one in ten is evidence that a rule of the demo tenant matches: a session of ten
+statements ends with one verdict. Ids are fresh, given by the client, as tools that retry safely do.
 """
 
 import itertools
@@ -17,7 +16,7 @@ import orjson
 
 LEARNERS = 2_000
 ACTIVITIES = 300
-EVIDENCE_ONE_IN = 6
+EVIDENCE_ONE_IN = 10
 POOL_STATEMENTS = 3_000
 
 _ID = b"00000000-0000-4000-8000-000000000000"

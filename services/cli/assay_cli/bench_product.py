@@ -229,7 +229,7 @@ class Latencies:
 
 
 async def latencies(stack: StackInfo, per_second: int, seconds: float) -> Latencies:
-    """Post single statements at a steady rate; each sixth one earns a new learner an award."""
+    """Post single statements at a steady rate; each tenth one earns a new learner an award."""
     result = Latencies()
     activity, competency = one_pass_awards()
     population = f"late-{int(time.time())}"

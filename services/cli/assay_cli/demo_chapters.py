@@ -247,24 +247,27 @@ async def decided(play: Play) -> None:
             play.people[number] = person
         person = play.people[number]
 
-        async def settled() -> dict[str, Json] | None:
+        missing = ["is not decided"]
+
+        # A link that was recorded a moment ago comes into force with the next tick of the log.
+        async def settled() -> bool | None:
             decisions, known = await doors.decisions(person)
             live = await doors.live_statuses(person)
-            same = all(
-                live.get(one, "not_started") == decision["status"]
+            play.decisions[number] = decisions
+            missing[:] = [
+                f"{expected.code} ({expected.kind}): {difference}"
+                for competency, expected in wanted[number].items()
+                if (difference := _difference(decisions.get(competency), expected))
+            ]
+            missing.extend(
+                f"{one} is {decision['status']}, the standing decision is another"
                 for one, decision in decisions.items()
+                if live.get(one, "not_started") != decision["status"]
             )
-            return decisions if known >= through and same else None
+            return True if known >= through and not missing else None
 
-        found = await eventually(settled, DECIDED_SECONDS, 0.5)
-        if found is None:
-            wrong.append(f"{learner.name} is not decided after {DECIDED_SECONDS:.0f} s")
-            return
-        play.decisions[number] = found
-        for competency, expected in wanted[number].items():
-            difference = _difference(found.get(competency), expected)
-            if difference:
-                wrong.append(f"{learner.name}, {expected.code} ({expected.kind}): {difference}")
+        if not await eventually(settled, DECIDED_SECONDS, 0.5):
+            wrong.extend(f"{learner.name}, {one}" for one in missing or ["is not decided"])
 
     with play.progress("learners decided", len(wanted)) as advance:
         await side_by_side(look, sorted(wanted), advance)

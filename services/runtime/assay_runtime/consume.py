@@ -157,7 +157,10 @@ class Consumer:
             max_poll_interval_ms=300_000,
             fetch_max_bytes=settings.consume_fetch_bytes,
             max_partition_fetch_bytes=settings.consume_fetch_bytes,
-            fetch_max_wait_ms=100,
+            # A fetch and a transaction cost the same for one record as for many: under single
+            # records the broker waits a moment for more of them.
+            fetch_min_bytes=settings.consume_gather_bytes,
+            fetch_max_wait_ms=int(settings.consume_gather_seconds * 1000),
             metadata_max_age_ms=10_000,
         )
         self._positions.clear()
@@ -165,12 +168,7 @@ class Consumer:
         try:
             await consumer.start()
             self._consumer = consumer
-            loop = asyncio.get_running_loop()
-            began = loop.time()
             while True:
-                # A transaction costs the same for one record as for many: under load it is worth a
-                # moment to let some come together. A record after a pause is applied at once.
-                await asyncio.sleep(began + settings.consume_gather_seconds - loop.time())
                 try:
                     fetched = await consumer.getmany(
                         timeout_ms=200, max_records=settings.consume_batch_records
@@ -179,7 +177,6 @@ class Consumer:
                     self._raise_failed_assignment()
                 batch = self._ordered(fetched)
                 if batch:
-                    began = loop.time()
                     await self._apply(batch)
                     self._note_lag(consumer)
         finally:

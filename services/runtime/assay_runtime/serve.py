@@ -1,6 +1,7 @@
 """What every process serves (health, readiness, metrics), and how it starts and stops."""
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -125,6 +126,10 @@ async def serve(app: ASGIApp, settings: ServiceSettings) -> None:
 def run_process(name: str, settings: ServiceSettings, main: Callable[[], Awaitable[None]]) -> None:
     """Run `main` until SIGTERM or SIGINT; a part that fails ends the process with its error."""
     configure_logging(name, settings.log_level)
+    # A batch makes tens of thousands of objects that live for milliseconds. With the default
+    # thresholds the collector walks all of them again and again: a quarter of the checking time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     uvloop.run(_until_signal(name, main))
 
 
