@@ -66,6 +66,7 @@ class Unit:
     missing: Callable[[], str] = nothing_missing
     degraded: Callable[[], bool] = lambda: False
     user: str = ""
+    niceness: int = 0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 15.0
     ready_seconds: float = 60.0
@@ -189,6 +190,7 @@ class Supervisor:
                     str(os.getpid()),
                     str(int(unit.stop_signal)),
                     unit.user,
+                    str(unit.niceness),
                     *unit.command,
                 ],
                 env=environment,

@@ -86,6 +86,7 @@ def unit(stack: StackInfo, process: Process) -> Unit:
         if process.is_service
         else (lambda: False),
         user=user,
+        niceness=process.niceness,
         stop_signal=stop_signal,
         stop_seconds=process.stop_seconds,
         ready_seconds=process.ready_seconds,

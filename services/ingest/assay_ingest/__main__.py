@@ -87,13 +87,12 @@ async def ingest(settings: IngestSettings, topic: str = STATEMENTS) -> None:
 
     app = new_app("Assay ingest", registry, {"store": follower.missing, "kafka": kafka})
     authenticator = Authenticator(pool, SCHEMA)
-    Api(settings=settings, ingest=handler, authenticator=authenticator, metrics=metrics).install(
-        app
-    )
+    api = Api(settings=settings, ingest=handler, authenticator=authenticator, metrics=metrics)
+    front = api.install(app)
     try:
         async with asyncio.TaskGroup() as parts:
             parts.create_task(follower.run())
-            parts.create_task(serve(app, settings))
+            parts.create_task(serve(front, settings))
     finally:
         await producer.stop()
         await pool.close()

@@ -8,6 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assay_ingest.errors import (
     IngestError,
@@ -38,7 +39,6 @@ VERSION_HEADER = "X-Experience-API-Version"
 CONSISTENT_HEADER = "X-Experience-API-Consistent-Through"
 SCOPE_WRITE = "statements/write"
 SCOPE_READ = "statements/read"
-_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
 _JSON = "application/json"
 
 
@@ -75,9 +75,22 @@ class Api:
             "PUT": self._put,
         }
 
-    def install(self, app: FastAPI) -> None:
-        app.router.add_route(STATEMENTS_PATH, self.statements, methods=_METHODS)
+    def install(self, app: FastAPI) -> ASGIApp:
+        """The front as an ASGI application: `app`, with the statements resource before it.
+
+        The statements resource answers every failure itself, so it needs none of the layers that
+        a framework puts around a route; they cost it an eighth of its time.
+        """
         app.router.add_route(ABOUT_PATH, self.about, methods=["GET"])
+
+        async def front(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["path"] == STATEMENTS_PATH:
+                response = await self.statements(Request(scope, receive, send))
+                await response(scope, receive, send)
+            else:
+                await app(scope, receive, send)
+
+        return front
 
     async def about(self, _: Request) -> Response:
         return Response(

@@ -107,6 +107,7 @@ async def serve(app: ASGIApp, settings: ServiceSettings) -> None:
             port=settings.http_port,
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=5,
             loop="none",

@@ -73,10 +73,10 @@ class ServiceSettings(Settings):
         default=16 * 1024 * 1024, description="bytes asked of the broker at once; above a record"
     )
     consume_gather_bytes: Annotated[int, Field(ge=1)] = Field(
-        default=64 * 1024, description="the broker answers a fetch as soon as it has so much"
+        default=1024 * 1024, description="the broker answers a fetch as soon as it has so much"
     )
     consume_gather_seconds: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.025, description="or after so long; what an idle system adds to each step"
+        default=0.05, description="or after so long; what an idle system adds to each step"
     )
     kafka_session_seconds: Annotated[float, Field(ge=6, le=1800)] = Field(
         default=10.0, description="silence after which the group gives partitions to others"
