@@ -107,7 +107,16 @@ class RunningStack:
         command = [sys.executable, "-m", "assay_cli", "up"]
         if self.only is not None:
             command += ["--only", self.only]
-        launcher = [sys.executable, "-I", "-S", str(launch.__file__), str(os.getpid()), "15", ""]
+        launcher = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(launch.__file__),
+            str(os.getpid()),
+            "15",
+            "",
+            "0",
+        ]
         with self.output.open("ab") as output:
             self.supervisor = subprocess.Popen(
                 [*launcher, *command],
