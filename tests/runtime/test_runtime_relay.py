@@ -118,12 +118,17 @@ async def test_a_relay_that_is_cut_off_between_sending_and_forgetting_sends_agai
                 return len(await probe.read_all()) >= 10
 
             await until(has_sent, "the rows were sent")
-            cut = await probe.pool.fetchval(
-                "select count(pg_terminate_backend(pid, 1000)) from pg_stat_activity "
-                "where wait_event_type = 'Lock' and query ilike '%delete from probe.outbox%' "
-                "and datname = current_database() and pid <> pg_backend_pid()"
-            )
-            assert cut == 1
+
+            async def was_cut() -> bool:
+                """End the session that waits to forget the rows, once it does wait."""
+                cut: int = await probe.pool.fetchval(
+                    "select count(pg_terminate_backend(pid, 1000)) from pg_stat_activity "
+                    "where wait_event_type = 'Lock' and query ilike '%delete from probe.outbox%' "
+                    "and datname = current_database() and pid <> pg_backend_pid()"
+                )
+                return cut == 1
+
+            await until(was_cut, "the relay was cut off")
             await holding.rollback()
             await _until_empty(probe)
             assert relay.leading
