@@ -83,3 +83,22 @@ async def test_a_failure_reaches_everybody_who_asked_and_the_next_query_works() 
         await lookup.find("a", [uuid4()])
     table.failure = None
     assert await lookup.find("a", [uuid4()]) == {}
+
+
+async def test_who_asks_again_the_moment_an_answer_comes_is_answered_too() -> None:
+    table = Table(set())
+    lookup = Lookup(table.find)
+
+    async def twice() -> None:
+        await lookup.find("a", [uuid4()])
+        await lookup.find("a", [uuid4()])
+
+    asking = []
+    for _ in range(QUERIES_AT_ONCE):
+        asking.append(asyncio.create_task(twice()))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    # All queries end in one turn of the loop, and those who waited ask again in the next.
+    table.open.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*asking)

@@ -45,22 +45,30 @@ class Lookup:
         if len(self._running) < QUERIES_AT_ONCE:
             task = asyncio.create_task(self._work())
             self._running.add(task)
-            task.add_done_callback(self._running.discard)
         found: dict[UUID, Known] = await answer
         return found
 
     async def _work(self) -> None:
-        while self._asked:
-            taken, tenants, ids = self._take()
-            try:
-                found = await self._find(tenants, ids)
-            except Exception as error:  # noqa: BLE001 - handed to everybody who asked
-                _fail(taken, error)
-                continue
-            for one in taken:
-                if not one.answer.done():
-                    keys = ((each, Key(one.tenant, each)) for each in one.ids)
-                    one.answer.set_result({each: found[key] for each, key in keys if key in found})
+        task = asyncio.current_task()
+        try:
+            while self._asked:
+                await self._query()
+        finally:
+            # Here and not in a callback, which comes a turn of the loop later: whoever asks in
+            # between would count on a worker that has left.
+            self._running = {one for one in self._running if one is not task}
+
+    async def _query(self) -> None:
+        taken, tenants, ids = self._take()
+        try:
+            found = await self._find(tenants, ids)
+        except Exception as error:  # noqa: BLE001 - handed to everybody who asked
+            _fail(taken, error)
+            return
+        for one in taken:
+            if not one.answer.done():
+                keys = ((each, Key(one.tenant, each)) for each in one.ids)
+                one.answer.set_result({each: found[key] for each, key in keys if key in found})
 
     def _take(self) -> tuple[list[_Asked], list[str], list[UUID]]:
         taken: list[_Asked] = []
