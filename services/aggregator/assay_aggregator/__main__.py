@@ -126,11 +126,6 @@ def _checks(pool: Pool, consumer: Consumer) -> Checks:
         await pool.fetchval("select 1")
         return None
 
-    async def statements() -> str | None:
-        if consumer.broken is not None:
-            return consumer.broken
-        return None if consumer.assigned.is_set() else "no partition is assigned yet"
-
     async def quarantine() -> str | None:
         return await counted("quarantined", "records could not be applied and are set aside")
 
@@ -139,7 +134,7 @@ def _checks(pool: Pool, consumer: Consumer) -> Checks:
 
     return {
         "postgres": postgres,
-        "statements": statements,
+        "statements": consumer.missing,
         "quarantine": quarantine,
         "evaluations": evaluations,
     }

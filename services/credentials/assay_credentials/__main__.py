@@ -124,11 +124,6 @@ def _checks(pool: Pool, consumer: Consumer) -> Checks:
         await pool.fetchval("select 1")
         return None
 
-    async def competencies() -> str | None:
-        if consumer.broken is not None:
-            return consumer.broken
-        return None if consumer.assigned.is_set() else "no partition is assigned yet"
-
     async def quarantine() -> str | None:
         return await counted("quarantined", "records could not be applied and are set aside")
 
@@ -137,7 +132,7 @@ def _checks(pool: Pool, consumer: Consumer) -> Checks:
 
     return {
         "postgres": postgres,
-        "competencies": competencies,
+        "competencies": consumer.missing,
         "quarantine": quarantine,
         "issuing": issuing,
     }

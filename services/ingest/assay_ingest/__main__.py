@@ -123,17 +123,14 @@ async def store(settings: StoreSettings, topic: str = STATEMENTS) -> None:
     )
     reader = Reader(pool)
 
-    async def log_check() -> str | None:
-        if consumer.broken is not None:
-            return f"broken: {consumer.broken}"
-        return None if consumer.assigned.is_set() else "no partition is assigned yet"
-
     async def quarantine_check() -> str | None:
         count = await reader.quarantined()
         metrics.quarantined.set(count)
         return None if count == 0 else f"{count} records are set aside in ingest.quarantine"
 
-    app = new_app("Assay store", registry, {"log": log_check, "quarantine": quarantine_check})
+    app = new_app(
+        "Assay store", registry, {"log": consumer.missing, "quarantine": quarantine_check}
+    )
     try:
         async with asyncio.TaskGroup() as parts:
             parts.create_task(consumer.run())

@@ -98,6 +98,12 @@ class Consumer:
         self.failed_assignment: Exception | None = None
         self.assigned = asyncio.Event()
 
+    async def missing(self) -> str | None:
+        """For /readyz: why nothing is applied, or None."""
+        if self.broken is not None:
+            return f"broken: {self.broken}"
+        return None if self.assigned.is_set() else "no partition is assigned yet"
+
     def positions(self) -> dict[int, int]:
         """Partition to `stored_ms`, for the partitions that this process applies now."""
         return {number: one.stored_ms for number, one in self._positions.items()}
