@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.types import ASGIApp
 
 from assay_runtime import problem
+from assay_runtime.http import Protocol
 from assay_runtime.logs import configure_logging, fields
 from assay_runtime.problem import Problem
 from assay_runtime.settings import ServiceSettings
@@ -111,7 +112,7 @@ async def serve(app: ASGIApp, settings: ServiceSettings) -> None:
             server_header=False,
             timeout_graceful_shutdown=5,
             loop="none",
-            http="httptools",
+            http=Protocol,
             lifespan="off",
             backlog=512,
         )
