@@ -1,8 +1,7 @@
 """The routes of the xAPI front. They read requests and write answers; `handle` does the rest."""
 
 import logging
-from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qsl
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from fastapi import FastAPI
@@ -19,16 +18,16 @@ from assay_ingest.errors import (
     WrongContentType,
     problem_of,
 )
+from assay_ingest.exchange import Exchange, Handler, Routes, parse_query
 from assay_ingest.handle import Ingest
 from assay_ingest.metrics import IngestMetrics
 from assay_ingest.search import ById, parse_parameters
 from assay_ingest.settings import IngestSettings
 from assay_ingest.times import iso
 from assay_ingest.versions import LATEST, SERVED, negotiate
-from assay_runtime.auth import Authenticator, Client
+from assay_runtime.auth import Authenticator
 from assay_runtime.postgres import TRANSIENT
 from assay_runtime.problem import Problem
-from assay_runtime.serve import read_body
 from assay_schemas.statement import Version
 
 log = logging.getLogger(__name__)
@@ -40,6 +39,7 @@ CONSISTENT_HEADER = "X-Experience-API-Consistent-Through"
 SCOPE_WRITE = "statements/write"
 SCOPE_READ = "statements/read"
 _JSON = "application/json"
+_VERSION_HEADER_LOWER = VERSION_HEADER.lower()
 
 
 def negotiated(sent: str | None) -> Version:
@@ -53,7 +53,7 @@ def negotiated(sent: str | None) -> Version:
 
 
 class Api:
-    """Answers requests; every answer of the statements resource carries both headers of xAPI."""
+    """The xAPI front. Every answer carries the version's header."""
 
     def __init__(
         self,
@@ -62,30 +62,32 @@ class Api:
         ingest: Ingest,
         authenticator: Authenticator,
         metrics: IngestMetrics,
+        resources: Sequence[Routes] = (),
     ) -> None:
+        """`resources` are the routes beside the statements."""
         self._settings = settings
         self._ingest = ingest
         self._authenticator = authenticator
         self._metrics = metrics
         self._running = 0
-        self._verbs: dict[str, Callable[[Request, Client, Version], Awaitable[Response]]] = {
-            "GET": self._get,
-            "HEAD": self._get,
-            "POST": self._post,
-            "PUT": self._put,
+        statements: Routes = {
+            STATEMENTS_PATH: {"GET": self._get, "POST": self._post, "PUT": self._put}
         }
+        self._routes: dict[str, Mapping[str, Handler]] = {}
+        for routes in (statements, *resources):
+            self._routes.update(routes)
 
     def install(self, app: FastAPI) -> ASGIApp:
-        """The front as an ASGI application: `app`, with the statements resource before it.
+        """The front as an ASGI application: `app`, with the xAPI resources before it.
 
-        The statements resource answers every failure itself, so it needs none of the layers that
-        a framework puts around a route; they cost it an eighth of its time.
+        They answer every failure themselves, so they need none of the layers that a framework puts
+        around a route; those cost a single statement an eighth of its time.
         """
         app.router.add_route(ABOUT_PATH, self.about, methods=["GET"])
 
         async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and scope["path"] == STATEMENTS_PATH:
-                response = await self.statements(Request(scope, receive, send))
+            if scope["type"] == "http" and scope["path"] in self._routes:
+                response = await self.answer(Request(scope, receive, send))
                 await response(scope, receive, send)
             else:
                 await app(scope, receive, send)
@@ -99,25 +101,32 @@ class Api:
             headers={VERSION_HEADER: LATEST},
         )
 
-    async def statements(self, request: Request) -> Response:
-        """The statements resource, whatever the method."""
+    async def answer(self, request: Request) -> Response:
+        """The answer to a request for one of the resources, whatever the method."""
         version = LATEST
+        path: str = request.scope["path"]
         try:
             if self._running >= self._settings.requests_max:
                 raise TooBusy("too many requests are worked on")
             self._running += 1
             try:
-                client = await self._authenticator.client(request.headers.get("authorization"))
-                version = negotiated(request.headers.get(VERSION_HEADER))
-                answer = self._verbs.get(request.method)
-                if answer is None:
-                    raise Problem(
-                        405,
-                        "Method not allowed",
-                        detail="the statements resource knows GET, HEAD, POST and PUT",
-                        headers={"Allow": "GET, HEAD, POST, PUT"},
-                    )
-                response = await answer(request, client, version)
+                headers = {
+                    name.decode("latin-1"): value.decode("latin-1")
+                    for name, value in request.scope["headers"]
+                }
+                client = await self._authenticator.client(headers.get("authorization"))
+                version = negotiated(headers.get(_VERSION_HEADER_LOWER))
+                method: str = request.scope["method"]
+                exchange = Exchange(
+                    method=method,
+                    path=path,
+                    parameters=parse_query(request.scope["query_string"]),
+                    headers=headers,
+                    client=client,
+                    version=version,
+                    request=request,
+                )
+                response = await self._handler(path, method)(exchange)
             finally:
                 self._running -= 1
         except Problem as problem:
@@ -131,66 +140,65 @@ class Api:
             log.exception("A request failed")
             response = self._refused(Problem(500, "Internal error"))
         response.headers[VERSION_HEADER] = version
-        response.headers[CONSISTENT_HEADER] = iso(self._ingest.watermark_ms)
+        if path == STATEMENTS_PATH:
+            response.headers[CONSISTENT_HEADER] = iso(self._ingest.watermark_ms)
         self._metrics.requests.labels(request.method, str(response.status_code)).inc()
         return response
+
+    def _handler(self, path: str, method: str) -> Handler:
+        known = self._routes[path]
+        handler = known.get("GET" if method == "HEAD" else method)
+        if handler is None:
+            allowed = ", ".join([*known, "HEAD"] if "GET" in known else known)
+            raise Problem(
+                405,
+                "Method not allowed",
+                detail=f"this resource knows {allowed}",
+                headers={"Allow": allowed},
+            )
+        return handler
 
     def _refused(self, problem: Problem) -> Response:
         self._metrics.rejected.labels(problem.slug).inc()
         return problem.response()
 
-    async def _post(self, request: Request, client: Client, version: Version) -> Response:
-        client.require(SCOPE_WRITE)
-        if request.scope["query_string"]:
+    async def _post(self, exchange: Exchange) -> Response:
+        exchange.client.require(SCOPE_WRITE)
+        if exchange.parameters:
             raise RequestInvalid("POST takes no parameters")
-        body = await self._body(request)
-        ids = await self._ingest.accept(client, body, version=version)
+        body = await self._statements(exchange)
+        ids = await self._ingest.accept(exchange.client, body, version=exchange.version)
         return Response(msgspec.json.encode(ids), media_type=_JSON)
 
-    async def _put(self, request: Request, client: Client, version: Version) -> Response:
-        client.require(SCOPE_WRITE)
-        parameters = self._parameters(request)
-        if [name for name, _ in parameters] != ["statementId"]:
+    async def _put(self, exchange: Exchange) -> Response:
+        exchange.client.require(SCOPE_WRITE)
+        version = exchange.version
+        if [name for name, _ in exchange.parameters] != ["statementId"]:
             raise RequestInvalid(
                 "PUT takes exactly one parameter, statementId", parameter="statementId"
             )
-        wanted = parse_parameters(parameters, version=version)
+        wanted = parse_parameters(exchange.parameters, version=version)
         if not isinstance(wanted, ById):
             raise RequestInvalid("PUT needs a statementId", parameter="statementId")
-        body = await self._body(request)
-        await self._ingest.accept(client, body, version=version, put_id=wanted.id)
+        body = await self._statements(exchange)
+        await self._ingest.accept(exchange.client, body, version=version, put_id=wanted.id)
         return Response(status_code=204)
 
-    async def _get(self, request: Request, client: Client, version: Version) -> Response:
-        client.require(SCOPE_READ)
-        wanted = parse_parameters(self._parameters(request), version=version)
+    async def _get(self, exchange: Exchange) -> Response:
+        exchange.client.require(SCOPE_READ)
+        tenant = exchange.client.tenant
+        wanted = parse_parameters(exchange.parameters, version=exchange.version)
         if isinstance(wanted, ById):
-            body = await self._ingest.read(client.tenant, wanted)
+            body = await self._ingest.read(tenant, wanted)
         else:
-            body = await self._ingest.list(client.tenant, wanted, STATEMENTS_PATH)
+            body = await self._ingest.list(tenant, wanted, STATEMENTS_PATH)
         return Response(body, media_type=_JSON)
 
-    async def _body(self, request: Request) -> bytes:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    async def _statements(self, exchange: Exchange) -> bytes:
         # The limit comes first: an oversized body is refused whatever it claims to be.
-        body = await read_body(request, self._settings.body_bytes_max)
-        if kind != _JSON:
+        body = await exchange.body(self._settings.body_bytes_max)
+        if exchange.media_type != _JSON:
             raise WrongContentType(f"the body must be {_JSON}")
-        if request.headers.get("content-encoding", "identity").lower() != "identity":
+        if exchange.headers.get("content-encoding", "identity").lower() != "identity":
             raise WrongContentType("the body must not be encoded")
         return body
-
-    @staticmethod
-    def _parameters(request: Request) -> list[tuple[str, str]]:
-        """The query as sent, decoded strictly."""
-        try:
-            query = request.scope["query_string"].decode("ascii")
-            return parse_qsl(
-                query,
-                keep_blank_values=True,
-                strict_parsing=bool(query),
-                errors="strict",
-                max_num_fields=50,
-            )
-        except ValueError:
-            raise RequestInvalid("the query is not readable") from None
