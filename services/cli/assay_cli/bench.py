@@ -94,7 +94,7 @@ class _Run:
         self.console.print(f"  {name} [dim]{time.perf_counter() - began:.0f} s[/]")
         return answer
 
-    async def load(self, name: str, work: Coroutine[Any, Any, Tally]) -> None:
+    async def load(self, name: str, work: Coroutine[Any, Any, Tally]) -> Tally:
         tally = await self.step(name, work)
         result = self.result
         result.rates[name] = tally.rate
@@ -103,6 +103,11 @@ class _Run:
         bad = sum(count for status, count in tally.statuses.items() if status not in {200, 204})
         if bad:
             result.refused[name] = bad
+        return tally
+
+    def stored_after(self, name: str, tally: Tally, seconds: float) -> None:
+        """Count the rate until the projection had all of it: what waits is not done."""
+        self.result.rates[name] = tally.statements / (tally.seconds + seconds)
 
     async def ceilings(self) -> None:
         """What the parts reach alone."""
@@ -118,26 +123,33 @@ class _Run:
         pool, seconds = self.pool, self.seconds
         async with ceilings.bare_road(self.stack) as port:
             await ceilings.bare_batches(port, pool, WARM_UP_SECONDS)
-            await self.load("bare road, batches", ceilings.bare_batches(port, pool, seconds))
-            behind = await _bare_behind(self.stack)
-            self.result.behind_seconds["bare road, batches"] = behind
-            await self.load("bare road, singles", ceilings.bare_singles(port, pool, seconds))
+            for name, load in (
+                ("bare road, batches", ceilings.bare_batches),
+                ("bare road, singles", ceilings.bare_singles),
+            ):
+                tally = await self.load(name, load(port, pool, seconds))
+                behind = await _bare_behind(self.stack)
+                self.result.behind_seconds[name] = behind
+                self.stored_after(name, tally, behind)
 
     async def product(self) -> None:
         """What the product reaches. Nothing waits from one load when the next one begins."""
         stack, pool, seconds = self.stack, self.pool, self.seconds
         await bench_product.batches(stack, pool, WARM_UP_SECONDS)
         await self.quiet("product, warming up")
-        await self.load("product, batches", bench_product.batches(stack, pool, seconds))
+        tally = await self.load("product, batches", bench_product.batches(stack, pool, seconds))
         behind = await self.step("product, draining", bench_product.until_drained(stack))
+        self.stored_after("product, batches", tally, behind.stored)
         issued = await self.step("product, credentials", bench_product.until_issued(stack))
         self.result.behind_seconds |= {
             "product, stored": behind.stored,
             "product, decided": behind.decided,
             "product, last credential": behind.decided + issued,
         }
-        await self.load("product, singles", bench_product.singles(stack, pool, seconds))
-        await self.quiet("product, draining")
+        tally = await self.load("product, singles", bench_product.singles(stack, pool, seconds))
+        behind = await self.step("product, draining", bench_product.until_drained(stack))
+        self.stored_after("product, singles", tally, behind.stored)
+        await bench_product.until_issued(stack)
         records = int(seconds * KAFKA_RECORDS_PER_SECOND)
         await self.load("product, Kafka input", bench_product.kafka_input(stack, pool, records))
         await self.quiet("product, draining")

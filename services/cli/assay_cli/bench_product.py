@@ -263,7 +263,10 @@ async def latencies(stack: StackInfo, per_second: int, seconds: float) -> Latenc
         if number % bench_load.EVIDENCE_ONE_IN == 0:
             actor = bench_load.learner(number, population)
             document = bench_load.statement(
-                randomness, actor, ("http://adlnet.gov/expapi/verbs/passed", "passed"), activity
+                randomness,
+                bench_load.learner(0, population),
+                ("http://adlnet.gov/expapi/verbs/passed", "passed"),
+                activity,
             )
             document["result"] = {"success": True, "score": {"scaled": 0.95}}
             chosen = bench_load.template(document)
@@ -271,7 +274,7 @@ async def latencies(stack: StackInfo, per_second: int, seconds: float) -> Latenc
             actor = None
             chosen = next(ordinary)
         request = post_request(
-            "/xapi/statements", headers, chosen.fill(statement_id, bench_load.now_text())
+            "/xapi/statements", headers, chosen.fill(statement_id, bench_load.now_text(), number)
         )
         connection = await free.get()
         sent = time.perf_counter()

@@ -122,6 +122,8 @@ PROCESSES: tuple[Process, ...] = (
         "credentials",
         2,
         "issues, publishes and verifies credentials",
+        # Signing yields to all that decides: a credential may come a moment later.
+        niceness=10,
         ASSAY_PUBLIC_URL="{credentials_url}",
         ASSAY_SIGNING_KEY_DIR="{data}/credentials/keys",
     ),
