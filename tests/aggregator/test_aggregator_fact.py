@@ -11,6 +11,7 @@ import pytest
 from assay_aggregator.clause import score_of
 from assay_aggregator.fact import Origin, Score, decode_fact, encode_fact, fact_of
 from assay_aggregator.rule import parse_rule
+from assay_aggregator.sent import as_sent, read_statements
 from assay_aggregator.touch import relevant_terms, touches
 from assay_schemas.jsontext import parse_json
 
@@ -50,7 +51,7 @@ FULL = b"""{"id":"ABCDEF00-0000-4000-8000-000000000001",
 
 
 def test_everything_that_is_said_is_kept() -> None:
-    fact = fact_of(parse_json(FULL, 20), ORIGIN)
+    fact = fact_of(as_sent(parse_json(FULL, 20)), ORIGIN)
     assert fact.id == "abcdef00-0000-4000-8000-000000000001"
     assert fact.timestamp == datetime(2026, 3, 2, 14, 0, 0, 123456, tzinfo=UTC)
     assert fact.score == Score("0.79999999999999999999", "17", "0", "20.50")
@@ -66,27 +67,32 @@ def test_everything_that_is_said_is_kept() -> None:
     assert (fact.source, fact.modality, fact.vouches, fact.offset) == ("vr", "vr", True, 7)
 
 
+def test_a_record_is_read_as_a_parsed_statement_is() -> None:
+    (read,) = read_statements(b"[" + FULL + b"]")
+    assert fact_of(read, ORIGIN) == fact_of(as_sent(parse_json(FULL, 20)), ORIGIN)
+
+
 def test_a_fact_survives_being_written() -> None:
-    fact = fact_of(parse_json(FULL, 20), ORIGIN)
+    fact = fact_of(as_sent(parse_json(FULL, 20)), ORIGIN)
     assert decode_fact(encode_fact(fact)) == fact
-    small = fact_of(statement(), ORIGIN)
+    small = fact_of(as_sent(statement()), ORIGIN)
     assert decode_fact(encode_fact(small)) == small
     assert b"instructors" not in encode_fact(small)
 
 
 def test_without_a_timestamp_it_happened_when_it_was_stored() -> None:
-    assert fact_of(statement(), ORIGIN).timestamp == STORED
+    assert fact_of(as_sent(statement()), ORIGIN).timestamp == STORED
 
 
 def test_a_group_gives_its_members_and_an_anonymous_one_no_key() -> None:
     group = {"objectType": "Group", "member": [{"mbox": "mailto:b@x.org"}, ADA]}
-    fact = fact_of(statement(actor=group), ORIGIN)
+    fact = fact_of(as_sent(statement(actor=group)), ORIGIN)
     assert fact.is_group
     assert fact.actor is None
     assert fact.members == ("account:https://id.example.org ada", "mbox:mailto:b@x.org")
     assert fact.actor_keys == fact.members
     # Members listed in an Agent are no members.
-    assert fact_of(statement(actor={**ADA, "member": [ADA]}), ORIGIN).members == ()
+    assert fact_of(as_sent(statement(actor={**ADA, "member": [ADA]})), ORIGIN).members == ()
 
 
 def test_a_void_names_its_target_and_is_about_no_activity() -> None:
@@ -94,7 +100,7 @@ def test_a_void_names_its_target_and_is_about_no_activity() -> None:
         verb={"id": "http://adlnet.gov/expapi/verbs/voided"},
         object={"objectType": "StatementRef", "id": "ABCDEF00-0000-4000-8000-000000000002"},
     )
-    fact = fact_of(void, ORIGIN)
+    fact = fact_of(as_sent(void), ORIGIN)
     assert fact.voids == "abcdef00-0000-4000-8000-000000000002"
     assert fact.activity is None
 
@@ -112,7 +118,10 @@ def test_a_void_names_its_target_and_is_about_no_activity() -> None:
     ],
 )
 def test_the_score_is_exact(score: Score | None, value: object) -> None:
-    assert score_of(msgspec.structs.replace(fact_of(statement(), ORIGIN), score=score)) == value
+    assert (
+        score_of(msgspec.structs.replace(fact_of(as_sent(statement()), ORIGIN), score=score))
+        == value
+    )
 
 
 def rule(name: str, **match: list[str]) -> Any:
@@ -143,10 +152,10 @@ def test_touches_finds_each_way_to_match_and_no_other() -> None:
         rule("other-verb", verb=["failed"], activity=["urn:a"]),
         rule("other", verb=["passed"], activity=["urn:b"]),
     ]
-    fact = fact_of(parse_json(FULL, 20), ORIGIN)
+    fact = fact_of(as_sent(parse_json(FULL, 20)), ORIGIN)
     expected = {"exact", "prefix", "any-verb", "type", "group", "both"}
     assert touches(rules)(fact) == expected
-    assert touches(rules)(fact_of(statement(object={"id": "urn:z"}), ORIGIN)) == {"prefix"}
+    assert touches(rules)(fact_of(as_sent(statement(object={"id": "urn:z"})), ORIGIN)) == {"prefix"}
 
 
 def test_a_launch_touches_only_what_would_not_accept_its_mode() -> None:
@@ -157,7 +166,7 @@ def test_a_launch_touches_only_what_would_not_accept_its_mode() -> None:
             verb={"id": "http://adlnet.gov/expapi/verbs/launched"},
             context={"extensions": {CMI5 + "launchmode": mode}},
         )
-        return touches(rules)(fact_of(made, ORIGIN))
+        return touches(rules)(fact_of(as_sent(made), ORIGIN))
 
     assert launched("Browse") == {"r"}
     assert launched("Normal") == frozenset()

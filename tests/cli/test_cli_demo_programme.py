@@ -13,6 +13,7 @@ from assay_aggregator.case import result_of
 from assay_aggregator.evaluate import evaluate
 from assay_aggregator.fact import Fact, Origin, fact_of
 from assay_aggregator.rule import parse_rule
+from assay_aggregator.sent import as_sent
 from assay_aggregator.world import Authorisation, Conflict, IdentityLink, Valid, World
 from assay_cli.demo_catalogue import (
     Source,
@@ -158,7 +159,7 @@ def _facts(programme: Programme) -> list[Fact]:
             vouches=source.vouches_for_assessors,
             offset=offset,
         )
-        found += [fact_of(made.statement, origin) for made in delivery.statements]
+        found += [fact_of(as_sent(made.statement), origin) for made in delivery.statements]
     return found
 
 
@@ -230,7 +231,7 @@ def test_voiding_the_observation_withdraws_the_gowning_award(programme: Programm
     check_statements(json.dumps(statement).encode(), version="1.0.3", limits=Limits())
     stored = datetime.combine(DAY, time(9, 30), UTC)
     void = fact_of(
-        {**statement, "timestamp": "2026-03-29T09:30:00Z"},
+        as_sent({**statement, "timestamp": "2026-03-29T09:30:00Z"}),
         Origin(source="admin", stored=stored, body_hash="", may_void=True),
     )
     voided = World([*world.facts, void], world.links, world.authorisations, world.conflicts)

@@ -21,6 +21,7 @@ from assay_aggregator.rule import Attempts, Clause
 from assay_aggregator.vocabulary import COMPLETED, WAIVED
 
 SCORED: Final = frozenset({"average", "highest", "decaying", "weighted_recent"})
+_NOTHING: Final = Fraction(0)
 _TWENTY_EIGHT_DIGITS: Final = Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
 
 
@@ -125,11 +126,11 @@ class Book:
         # order, the sum, and how many reach the rule's `gte`.
         self.scored: list[Attempt] = []
         self.ranked: list[Fraction] = []
-        self.total = Fraction(0)
+        self.total = _NOTHING
         self.reaching = 0
         self.magnitude = 0.0
-        self._gte = Fraction(self.rules.gte)
         self._keeps_scores = self.rules.policy in SCORED
+        self._gte = Fraction(self.rules.gte) if self._keeps_scores else _NOTHING
         self._by_key: dict[AttemptKey, Attempt] = {}
 
     def add(self, item: Item) -> None:

@@ -17,6 +17,7 @@ from assay_aggregator.clause import Reason
 from assay_aggregator.evaluate import Decision, evaluate
 from assay_aggregator.fact import Fact, Origin, fact_of
 from assay_aggregator.rule import Rule, RuleError, parse_rule
+from assay_aggregator.sent import as_sent
 from assay_aggregator.world import Authorisation, Conflict, IdentityLink, Valid, World
 from assay_schemas.agents import agent_key
 from assay_schemas.comparison import comparison_hash
@@ -240,7 +241,7 @@ def _fact(file: CaseFile, position: int) -> Fact:
         append_ms=(stored - _EPOCH) // timedelta(microseconds=1),
         offset=position,
     )
-    return fact_of(record.statement, origin)
+    return fact_of(as_sent(record.statement), origin)
 
 
 def result_of(decision: Decision) -> Json:

@@ -6,10 +6,14 @@ and read as JSON. Fields are only ever added, each with a default, so that old r
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
+import jiter
 import msgspec
 
+from assay_aggregator import sent
+from assay_aggregator.sent import Sent
 from assay_aggregator.vocabulary import (
     LAUNCH_MODE,
     MASTERY_SCORE,
@@ -107,6 +111,10 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Fact)
+_NO_CONTEXT: Final = sent.Context()
+_NO_RESULT: Final = sent.Result()
+_NO_ACTIVITIES: Final = sent.ContextActivities()
+_NO_SCORE: Final = sent.Score()
 _extensions: Final = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
@@ -120,33 +128,27 @@ def decode_fact(data: bytes) -> Fact:
     return _decoder.decode(data)
 
 
-def fact_of(statement: Mapping[str, Any], origin: Origin) -> Fact:
+def fact_of(statement: Sent, origin: Origin) -> Fact:
     """The fact of one accepted statement.
 
-    `statement` is the parsed JSON of a statement that passed ingest's checks and has an id; its
-    numbers are int, Decimal, or objects whose str() is the number's text (never a rounded float).
     Raises ValueError when its timestamp is no time from the years 1 to 9999.
     """
-    verb: str = statement["verb"]["id"]
-    target: Mapping[str, Any] = statement["object"]
-    context: Mapping[str, Any] = statement.get("context") or {}
-    result: Mapping[str, Any] = statement.get("result") or {}
-    stamp = statement.get("timestamp")
-    kind = target.get("objectType", "Activity")
-    actor: Mapping[str, Any] = statement["actor"]
+    verb, target, actor = statement.verb.id, statement.object, statement.actor
+    context = statement.context or _NO_CONTEXT
+    result = statement.result or _NO_RESULT
+    activities = context.context_activities or _NO_ACTIVITIES
+    registration, extensions = context.registration, context.extensions
     is_group = actor.get("objectType") == "Group"
-    activities: Mapping[str, Any] = context.get("contextActivities") or {}
-    extensions: Mapping[str, Any] = context.get("extensions") or {}
-    result_extensions: Mapping[str, Any] = result.get("extensions") or {}
-    registration = context.get("registration")
-    is_activity = kind == "Activity"
-    definition = (target.get("definition") or {}) if is_activity else {}
+    is_activity = target.object_type == "Activity"
+    voids = verb == VOIDED and target.object_type == "StatementRef" and target.id is not None
     return Fact(
-        id=str(statement["id"]).lower(),
+        id=statement.id.lower(),
         body_hash=origin.body_hash,
         source=origin.source,
         stored=origin.stored,
-        timestamp=origin.stored if stamp is None else parse_timestamp(stamp),
+        timestamp=origin.stored
+        if statement.timestamp is None
+        else parse_timestamp(statement.timestamp),
         verb=verb,
         actor=agent_key(actor),
         is_group=is_group,
@@ -161,28 +163,37 @@ def fact_of(statement: Mapping[str, Any], origin: Origin) -> Fact:
         partition=origin.partition,
         offset=origin.offset,
         index=origin.index,
-        activity=target["id"] if is_activity else None,
-        activity_type=definition.get("type"),
-        grouping=_ids(activities.get("grouping")),
-        category=_ids(activities.get("category")),
-        parent=_ids(activities.get("parent")),
-        other=_ids(activities.get("other")),
-        success=result.get("success"),
-        score=_score(result.get("score")),
-        registration=None if registration is None else str(registration).lower(),
+        activity=target.id if is_activity else None,
+        activity_type=target.definition.type if is_activity and target.definition else None,
+        grouping=_ids(activities.grouping),
+        category=_ids(activities.category),
+        parent=_ids(activities.parent),
+        other=_ids(activities.other),
+        success=result.success,
+        score=_score(result.score),
+        registration=None if registration is None else registration.lower(),
         session=_text(extensions.get(SESSION_ID)),
         launch_mode=_text(extensions.get(LAUNCH_MODE)),
         mastery_score=_text(extensions.get(MASTERY_SCORE)),
-        waived_reason=_text(result_extensions.get(WAIVED_REASON)),
-        result_extensions=_extensions.encode(result_extensions).decode()
-        if result_extensions
-        else None,
-        voids=str(target["id"]).lower() if verb == VOIDED and kind == "StatementRef" else None,
+        waived_reason=_text(result.extensions.get(WAIVED_REASON)),
+        result_extensions=_sorted(result.extensions) if result.extensions else None,
+        voids=target.id.lower() if voids and target.id is not None else None,
     )
 
 
-def _text(value: object) -> str | None:
+def _value(raw: msgspec.Raw) -> Any:  # any JSON, by the standard
+    return jiter.from_json(bytes(raw), float_mode="decimal")
+
+
+def _sorted(extensions: Mapping[str, msgspec.Raw]) -> str:
+    return _extensions.encode({name: _value(raw) for name, raw in extensions.items()}).decode()
+
+
+def _text(raw: msgspec.Raw | None) -> str | None:
     """An extension's value as text: of a number its own digits, of a structure its JSON."""
+    if raw is None:
+        return None
+    value = _value(raw)
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, (bool, Mapping, list)):
@@ -190,38 +201,42 @@ def _text(value: object) -> str | None:
     return str(value)
 
 
-def _score(score: Mapping[str, Any] | None) -> Score | None:
-    if not score:
+def _score(score: sent.Score | None) -> Score | None:
+    if score is None or score == _NO_SCORE:
         return None
     return Score(
-        scaled=_text(score.get("scaled")),
-        raw=_text(score.get("raw")),
-        min=_text(score.get("min")),
-        max=_text(score.get("max")),
+        scaled=_number(score.scaled),
+        raw=_number(score.raw),
+        min=_number(score.min),
+        max=_number(score.max),
     )
 
 
-def _ids(activities: Any) -> tuple[str, ...]:
-    """Ids of a contextActivities entry; xAPI 1.0.0 allowed one object in place of the list."""
+def _number(number: Decimal | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _ids(activities: sent.Activities | None) -> tuple[str, ...]:
     if not activities:
         return ()
-    if isinstance(activities, Mapping):
-        return (activities["id"],)
-    return tuple(sorted({activity["id"] for activity in activities}))
+    if isinstance(activities, sent.Activity):
+        return (activities.id,)
+    if len(activities) == 1:
+        return (activities[0].id,)
+    return tuple(sorted({activity.id for activity in activities}))
 
 
-def _keys(agents: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def _keys(agents: Sequence[sent.Agent]) -> tuple[str, ...]:
     return tuple(sorted({key for agent in agents if (key := agent_key(agent)) is not None}))
 
 
-def _instructors(context: Mapping[str, Any]) -> tuple[str, ...]:
-    named: list[Mapping[str, Any]] = []
-    instructor = context.get("instructor")
-    if instructor is not None:
-        named.append(instructor)
-    for entry in context.get("contextAgents") or ():
-        if any(is_assessor(role) for role in entry.get("relevantTypes") or ()):
-            named.append(entry["agent"])
+def _instructors(context: sent.Context) -> tuple[str, ...]:
+    named: list[sent.Agent] = []
+    if context.instructor is not None:
+        named.append(context.instructor)
+    for entry in context.context_agents:
+        if any(is_assessor(role) for role in entry.relevant_types):
+            named.append(entry.agent)
     if not named:
         return ()
     agents = [*named, *(member for agent in named for member in agent.get("member") or ())]

@@ -6,16 +6,15 @@ It runs inside the transaction that also holds the offsets (`assay_runtime.consu
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
-
-import jiter
 
 from assay_aggregator.copies import Copy, copy_of, instant, merge
 from assay_aggregator.errors import RecordUnreadable
 from assay_aggregator.fact import Fact, Origin, decode_fact, fact_of
 from assay_aggregator.marking import Cause, add_mark, marks_of
 from assay_aggregator.people import text_hash
+from assay_aggregator.sent import Sent, read_statements
 from assay_aggregator.shelf import RuleShelf
 from assay_aggregator.store import Agent, Key, Store
 from assay_runtime.consume import Record
@@ -111,9 +110,8 @@ def read_record(record: Record) -> list[tuple[Copy, Fact]]:
         opened = open_envelope(record.headers)
         if opened.envelope.kind == "tick":
             return []
-        # Numbers keep their own digits: a float would round 0.79999999999999999999 to 0.8.
-        statements = jiter.from_json(record.value or b"", float_mode="decimal")
-        if not isinstance(statements, list) or len(statements) != len(opened.ids):
+        statements = read_statements(record.value or b"")
+        if len(statements) != len(opened.ids):
             raise RecordUnreadable("the value is not an array of as many statements as ids")
         return [
             _read_statement(record, opened, index, statement)
@@ -125,7 +123,7 @@ def read_record(record: Record) -> list[tuple[Copy, Fact]]:
 
 
 def _read_statement(
-    record: Record, opened: Opened, index: int, statement: dict[str, Any]
+    record: Record, opened: Opened, index: int, statement: Sent
 ) -> tuple[Copy, Fact]:
     envelope = opened.envelope
     stored_ms = record.stored_ms

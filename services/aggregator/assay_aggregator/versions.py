@@ -68,4 +68,5 @@ def _woken(decision: Decision, versions: Sequence[Rule], as_of: datetime) -> Dec
     following = [
         one for one in (*instants, decision.next_change) if one is not None and one > as_of
     ]
-    return replace(decision, next_change=min(following, default=None))
+    soonest = min(following, default=None)
+    return decision if soonest == decision.next_change else replace(decision, next_change=soonest)
