@@ -17,7 +17,8 @@ Status = Literal[
 
 
 class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A reader lets pass what a later writer added; types hold our own writers to the fields.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class _CompetencyEvent(_Event):

@@ -29,8 +29,6 @@ def schema_texts() -> dict[str, str]:
         kind, _, version = str(event.model_fields["type"].default).partition("/")
         schema: dict[str, Any] = {"$schema": DRAFT, "$id": f"urn:assay:event:{kind}:{version}"}
         schema |= event.model_json_schema(mode="serialization")
-        # Within a version fields are added: a reader with last year's file must not refuse them.
-        schema.pop("additionalProperties", None)
         # A default is for the writer's code. On the wire the type is what tells events apart.
         schema["required"] = [*schema["required"], "type"]
         text = json.dumps(schema, indent=2, ensure_ascii=False)

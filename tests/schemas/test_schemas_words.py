@@ -206,3 +206,9 @@ def test_the_example_of_a_record_of_statements_opens() -> None:
     assert record["topic"] == STATEMENTS
     assert [str(one) for one in opened.ids] == [one["id"] for one in record["value"]]
     assert len(opened.envelope.signed_by) == len(record["value"])
+
+
+def test_a_reader_lets_pass_what_a_later_writer_added() -> None:
+    known = json.loads((EXAMPLES / "competency.achieved.v1.json").read_text(encoding="utf-8"))
+    event = competency_event.validate_python(known | {"added_later": {"any": 1}})
+    assert event == competency_event.validate_python(known)
