@@ -3,7 +3,7 @@
 Source: xAPI 1.0.3 Data 2.4.2.3, IEEE 9274.1.1 4.2.2 (exactly one identifier names an agent).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 IDENTIFIER_PROPERTIES = ("mbox", "mbox_sha1sum", "openid", "account")
@@ -29,3 +29,11 @@ def agent_key(agent: Mapping[str, Any]) -> str | None:
     if openid is not None:
         return f"openid:{openid}"
     return None
+
+
+def authority_key(key: str | None, member_keys: Iterable[str]) -> str:
+    """One string for an authority: its own key, or that of the two members of an anonymous group.
+
+    Source: xAPI 1.0.3 Data 2.4.9: an authority is an agent, or a group of exactly two members.
+    """
+    return key if key is not None else "members:" + " ".join(sorted(member_keys))

@@ -21,7 +21,7 @@ differently. Those differences must be ignored, all others must not. The choices
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -62,9 +62,9 @@ def _bag(forms: list[Any]) -> list[msgspec.Raw]:
 
 
 def _actor_form(actor: Mapping[str, Any]) -> dict[str, Any]:
-    form = {
-        name: value for name, value in actor.items() if value != "Agent" or name != "objectType"
-    }
+    form = dict(actor)
+    if form.get("objectType") == "Agent":
+        del form["objectType"]
     mbox = actor.get("mbox")
     if mbox is not None:
         user, _, domain = mbox.rpartition("@")
@@ -102,26 +102,33 @@ def _result_form(result: Mapping[str, Any]) -> dict[str, Any]:
 def _context_form(context: Mapping[str, Any]) -> dict[str, Any]:
     form = dict(context)
     for name, value in context.items():
-        if name == "contextActivities":
-            form[name] = {kind: _activity_ids(activities) for kind, activities in value.items()}
-        elif name == "extensions":
-            form[name] = _exact(value)
-        elif name in ("registration", "language"):
-            form[name] = value.lower()
-        elif name in ("instructor", "team"):
-            form[name] = _actor_form(value)
-        elif name == "statement":
-            form[name] = value["id"].lower()
-        elif name in ("contextAgents", "contextGroups"):
-            part = name[7:-1].lower()
-            form[name] = [{**entry, part: _actor_form(entry[part])} for entry in value]
+        part_form = _CONTEXT_FORMS.get(name)
+        if part_form is not None:
+            form[name] = part_form(value)
     return form
+
+
+def _context_activities_form(activities: Mapping[str, Any]) -> dict[str, Any]:
+    return {kind: _activity_ids(some) for kind, some in activities.items()}
 
 
 def _activity_ids(activities: dict[str, Any] | list[dict[str, Any]]) -> list[str]:
     if isinstance(activities, dict):
         return [activities["id"]]
     return [activity["id"] for activity in activities]
+
+
+def _context_agents_form(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**entry, "agent": _actor_form(entry["agent"])} for entry in entries]
+
+
+def _context_groups_form(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**entry, "group": _actor_form(entry["group"])} for entry in entries]
+
+
+def _reference_form(reference: Mapping[str, Any]) -> str:
+    statement_id: str = reference["id"]
+    return statement_id.lower()
 
 
 def _attachment_form(attachment: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,3 +171,17 @@ def _number(value: int | Decimal) -> int | msgspec.Raw:
     if exponent >= 0 and len(short) + exponent <= _PLAIN_DIGITS:
         return int(sign + short + "0" * exponent)
     return msgspec.Raw(f"{sign}{short}E{exponent}".encode())
+
+
+# What is not compared as it stands; each after its own function.
+_CONTEXT_FORMS: dict[str, Callable[[Any], Any]] = {
+    "contextActivities": _context_activities_form,
+    "extensions": _exact,
+    "registration": str.lower,
+    "language": str.lower,
+    "instructor": _actor_form,
+    "team": _actor_form,
+    "statement": _reference_form,
+    "contextAgents": _context_agents_form,
+    "contextGroups": _context_groups_form,
+}

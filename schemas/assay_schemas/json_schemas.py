@@ -1,7 +1,8 @@
-"""The JSON Schemas of the events, as they are checked in under `json/`.
+"""The JSON Schemas of events and statements, as they are checked in under `json/`.
 
-`python -m assay_schemas.json_schemas` writes them anew; a test holds the files to the classes. A
-consumer that is not written in Python validates against the files, one for each type of event.
+`python -m assay_schemas.json_schemas` writes them anew; a test holds the files to the classes. Who
+does not write Python validates against the files: one for each type of event, and one for the
+statements of each version of xAPI.
 """
 
 import json
@@ -11,6 +12,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from assay_schemas.events import CompetencyEvent, CredentialChanged
+from assay_schemas.statement_schemas import VERSIONS, statement_schema
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 FOLDER = Path(__file__).parent / "json"
@@ -31,13 +33,19 @@ def schema_texts() -> dict[str, str]:
         schema |= event.model_json_schema(mode="serialization")
         # A default is for the writer's code. On the wire the type is what tells events apart.
         schema["required"] = [*schema["required"], "type"]
-        text = json.dumps(schema, indent=2, ensure_ascii=False)
-        texts[f"{kind}.{version}.schema.json"] = f"{text}\n"
+        texts[f"{kind}.{version}.schema.json"] = _text(schema)
+    for number in VERSIONS:
+        schema = {"$schema": DRAFT, "$id": f"urn:assay:xapi-statement:{number}"}
+        texts[f"statement.{number}.schema.json"] = _text(schema | statement_schema(number))
     return texts
 
 
+def _text(schema: dict[str, Any]) -> str:
+    return f"{json.dumps(schema, indent=2, ensure_ascii=False)}\n"
+
+
 def main() -> None:
-    """Write the files; those of events that are no more are taken away."""
+    """Write the files; those of what is no more are taken away."""
     texts = schema_texts()
     for stale in FOLDER.glob("*.schema.json"):
         if stale.name not in texts:

@@ -66,8 +66,11 @@ def check_values(body: bytes, max_values: int) -> None:
     """Refuse a text of more than `max_values` JSON values, before anything is built from it.
 
     Each value but the outermost has a comma or an opening bracket before it, so their number is a
-    bound, and a cheap one. Only beyond it are the values counted, text by text.
+    bound, and a cheap one. Only beyond it are the values counted, text by text. With its comma, a
+    value takes two bytes, which is a bound that costs nothing.
     """
+    if len(body) < 2 * max_values:
+        return
     if body.count(b",") + body.count(b"[") + body.count(b"{") < max_values:
         return
     text = body.translate(None, _WHITESPACE)  # so that an empty bracket is "[]" or "{}"

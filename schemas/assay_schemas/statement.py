@@ -6,7 +6,7 @@
 Sources: xAPI 1.0.3 (adlnet/xAPI-Spec), parts Data and Communication; IEEE 9274.1.1 (xAPI 2.0).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -103,22 +103,27 @@ def check_statements(
 
 
 def check_each_statement(
-    body: bytes, *, version: Version, limits: Limits
-) -> list[CheckedStatement | RefusedStatement]:
+    body: bytes, *, version: Version, limits: Limits, every_fault: bool = False
+) -> Iterator[CheckedStatement | RefusedStatement]:
     """What each statement of `body` is on its own, in order, for input that is no HTTP request.
 
     One bad statement does not spoil the others, and an id that comes twice is left to those who
-    decide which is first. Raises StatementsRefused when the body cannot be split into statements.
+    decide which is first. Faults have no index, and their pointers begin at their own statement.
+    With `every_fault`, lists are looked through behind their first faulty item, which costs memory.
+    Raises StatementsRefused, before the first outcome, when the body cannot be split.
     """
-    texts, single = _split(body, version, limits)
-    checker = _Checker(version, limits, has_nul=b"\\u0000" in body)
-    outcomes: list[CheckedStatement | RefusedStatement] = []
-    for number, text in enumerate(texts):
+    texts, _ = _split(body, version, limits)
+    return _each(texts, _Checker(version, limits, has_nul=True, fail_fast=not every_fault))
+
+
+def _each(
+    texts: Iterable[bytes], checker: "_Checker"
+) -> Iterator[CheckedStatement | RefusedStatement]:
+    for text in texts:
         try:
-            outcomes.append(checker.check(text, None if single else number))
+            yield checker.check(text, None)
         except StatementsRefused as refused:
-            outcomes.append(RefusedStatement(text, refused.errors))
-    return outcomes
+            yield RefusedStatement(text, refused.errors)
 
 
 def _split(body: bytes, version: Version, limits: Limits) -> tuple[list[bytes], bool]:
@@ -131,11 +136,13 @@ def _split(body: bytes, version: Version, limits: Limits) -> tuple[list[bytes], 
 class _Checker:
     """The check of single statements under one version and set of limits."""
 
-    def __init__(self, version: Version, limits: Limits, *, has_nul: bool) -> None:
+    def __init__(
+        self, version: Version, limits: Limits, *, has_nul: bool, fail_fast: bool = True
+    ) -> None:
         self.version = version
         self.limits = limits
         self.has_nul = has_nul
-        self.validate = statement_validator(version, limits).validate_python
+        self.validate = statement_validator(version, limits, fail_fast=fail_fast).validate_python
 
     def check(self, text: bytes, index: int | None) -> CheckedStatement:
         """The checked statement of `text`; raises StatementsRefused with its faults."""
@@ -164,9 +171,7 @@ class _Checker:
 
     def _parse(self, text: bytes) -> Any:
         max_depth = self.limits.max_json_depth
-        # A value takes two characters at least, so only long texts can hold too many.
-        if len(text) > self.limits.max_json_values_per_statement:
-            check_values(text, self.limits.max_json_values_per_statement)
+        check_values(text, self.limits.max_json_values_per_statement)
         document = parse_json(text, max_depth)
         # The number of opening brackets bounds the depth, and most statements stay below the limit.
         deep = text.count(b"{") + text.count(b"[") > max_depth and depth_exceeds(

@@ -43,7 +43,7 @@ TOPICS: tuple[Topic, ...] = (
         key="none",
         partitions=3,
         writers=("ingest", "mover", "store"),
-        readers=("store", "aggregator"),
+        readers=("store", "aggregator", "forward"),
         about="one record per accepted request (1 to n statements), and the store's ticks",
         config={
             **_KEEP,

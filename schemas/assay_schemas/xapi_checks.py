@@ -10,7 +10,12 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from assay_schemas.xapi_types import VOIDED_VERB, parse_timestamp
+from assay_schemas.xapi_types import (
+    SIGNATURE_CONTENT_TYPE,
+    SIGNATURE_USAGE_TYPE,
+    VOIDED_VERB,
+    parse_timestamp,
+)
 
 
 def broken(rule: str, *path: str | int) -> PydanticCustomError:
@@ -148,6 +153,16 @@ def check_timestamp(text: str) -> str:
     except ValueError:
         raise broken("timestamp-format") from None
     return text
+
+
+def check_attachment(attachment: dict[str, Any]) -> dict[str, Any]:
+    """The media type of a signature (Data 2.6)."""
+    if (
+        attachment["usageType"] == SIGNATURE_USAGE_TYPE
+        and attachment["contentType"] != SIGNATURE_CONTENT_TYPE
+    ):
+        raise broken("signature-content-type", "contentType")
+    return attachment
 
 
 def check_statement(statement: dict[str, Any]) -> dict[str, Any]:

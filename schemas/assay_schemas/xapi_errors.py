@@ -5,6 +5,7 @@ pydantic's own error types is which rule; the errors of our formats and checks c
 their type already.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic_core import ErrorDetails, ValidationError
 from assay_schemas.jsontext import TextFault
 from assay_schemas.refusals import StatementError, json_pointer, shorten
 from assay_schemas.xapi_rules import PROPERTY_SECTIONS, RULES, Rule, Version
+from assay_schemas.xapi_types import UUID_PATTERN
 
 _RULE_OF_TYPE = {
     "missing": "missing-property",
@@ -40,6 +42,8 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 
 # Each fault costs a kilobyte to describe, and a text of unknown properties could hold a million.
 MAX_DESCRIBED_FAULTS = 1_000
+
+_UUID = re.compile(UUID_PATTERN)
 
 Path = tuple[str | int, ...]
 
@@ -92,9 +96,9 @@ def build_error(
 
 
 def sent_id(document: Any) -> str | None:
-    """The statement's id as sent, when there is a text that is short enough to be one."""
+    """The statement's id as sent, when it is one."""
     value = document.get("id") if isinstance(document, dict) else None
-    return value if isinstance(value, str) and len(value) == 36 else None
+    return value if isinstance(value, str) and _UUID.fullmatch(value) else None
 
 
 def _read(document: Any, details: ErrorDetails) -> tuple[str, Path, str]:

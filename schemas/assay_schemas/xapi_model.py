@@ -80,11 +80,15 @@ def kinds(choices: dict[str, CoreSchema], kind_of: Callable[[object], str | None
 
 
 class Tables:
-    """The tables of one version under one set of limits."""
+    """The tables of one version under one set of limits.
 
-    def __init__(self, version: Version, limits: Limits) -> None:
+    With `fail_fast`, the items of a list after its first faulty one are not looked at.
+    """
+
+    def __init__(self, version: Version, limits: Limits, *, fail_fast: bool = True) -> None:
         self.version = version
         self.limits = limits
+        self.fail_fast = fail_fast
         self.text = core_schema.str_schema()
         self.flag = core_schema.bool_schema()
         self.uuid = text_format("uuid-format", formats.UUID_PATTERN)
@@ -99,15 +103,24 @@ class Tables:
         )
         self.agent, self.group = self._agents()
         self.actor = kinds({"Agent": self.agent, "Group": self.group}, checks.agent_or_group)
+        self.definition = self._definition()
         self.activity = table(
             {"id": self.iri},
-            {"objectType": one_of("Activity"), "definition": self._definition()},
+            {"objectType": one_of("Activity"), "definition": self.definition},
         )
         self.statement_ref = table({"objectType": one_of("StatementRef"), "id": self.uuid}, {})
+        self.verb = table({"id": self.iri}, {"display": self.language_map})
+        self.result = self._result()
+        self.context = self._context()
+        self.attachment = self._attachment()
+        self.sub_statement, self.statement = self._statements()
 
     def items(self, item: CoreSchema, min_length: int | None = None) -> CoreSchema:
         return core_schema.list_schema(
-            item, min_length=min_length, max_length=self.limits.max_list_items, fail_fast=True
+            item,
+            min_length=min_length,
+            max_length=self.limits.max_list_items,
+            fail_fast=self.fail_fast,
         )
 
     def _agents(self) -> tuple[CoreSchema, CoreSchema]:
@@ -148,7 +161,9 @@ class Tables:
                 "moreInfo": self.iri,
                 "extensions": self.extensions,
                 "interactionType": one_of(*checks.COMPONENT_LISTS),
-                "correctResponsesPattern": core_schema.list_schema(self.text, fail_fast=True),
+                "correctResponsesPattern": core_schema.list_schema(
+                    self.text, fail_fast=self.fail_fast
+                ),
                 **dict.fromkeys(checks.COMPONENT_PROPERTIES, components),
             },
             checks.check_definition,
@@ -217,11 +232,11 @@ class Tables:
                 "sha2": text_format("sha2-format", formats.SHA2_PATTERN),
             },
             {"description": self.language_map, "fileUrl": self.iri},
+            checks.check_attachment,
         )
 
-    def statement(self) -> CoreSchema:
-        """The statement, with a SubStatement of the same tables less what only a statement has."""
-        verb = table({"id": self.iri}, {"display": self.language_map})
+    def _statements(self) -> tuple[CoreSchema, CoreSchema]:
+        """A SubStatement, and the statement: of the same tables, and what only a statement has."""
         objects = {
             "Activity": self.activity,
             "Agent": self.agent,
@@ -229,12 +244,12 @@ class Tables:
             "StatementRef": self.statement_ref,
         }
         optional = {
-            "result": self._result(),
-            "context": self._context(),
+            "result": self.result,
+            "context": self.context,
             "timestamp": self.timestamp,
-            "attachments": self.items(self._attachment()),
+            "attachments": self.items(self.attachment),
         }
-        required = {"actor": self.actor, "verb": verb}
+        required = {"actor": self.actor, "verb": self.verb}
         sub_statement = table(
             {
                 "objectType": one_of("SubStatement"),
@@ -247,7 +262,7 @@ class Tables:
         one = self.version == "1.0.3"
         version = formats.VERSION_1_PATTERN if one else formats.VERSION_2_PATTERN
         authority = core_schema.no_info_after_validator_function(checks.check_authority, self.actor)
-        return table(
+        statement = table(
             {
                 **required,
                 "object": kinds({**objects, "SubStatement": sub_statement}, checks.object_kind),
@@ -261,12 +276,15 @@ class Tables:
             },
             checks.check_statement,
         )
+        return sub_statement, statement
 
 
 @lru_cache(maxsize=16)
-def statement_validator(version: Version, limits: Limits) -> SchemaValidator:
+def statement_validator(
+    version: Version, limits: Limits, *, fail_fast: bool = True
+) -> SchemaValidator:
     """The validator of parsed statements; building one takes some milliseconds, so it is kept.
 
     Call it with `strict=True`: pydantic takes strictness from the call, not from the outer schema.
     """
-    return SchemaValidator(Tables(version, limits).statement())
+    return SchemaValidator(Tables(version, limits, fail_fast=fail_fast).statement)

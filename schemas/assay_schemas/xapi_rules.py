@@ -77,6 +77,9 @@ RULES: dict[str, Rule] = {
     "media-type-format": Rule("must be an internet media type", "2.4.11", _ATTACHMENT),
     "sha2-format": Rule("must be a SHA-2 hash in hexadecimal", "2.4.11", _ATTACHMENT),
     "attachment-length-range": Rule("must be a number of octets, 0 or more", "2.4.11", _ATTACHMENT),
+    "signature-content-type": Rule(
+        "must be application/octet-stream, as the attachment is a signature", "2.6", "4.2.6"
+    ),
     "mbox-format": Rule("must have the form mailto:address", "2.4.2.3", _ACTOR),
     "mbox-sha1sum-format": Rule("must be a SHA-1 hash in hexadecimal", "2.4.2.3", _ACTOR),
     "version-format": Rule("must be a version that this interface accepts", "2.4.10", "4.2.4.3"),

@@ -1,14 +1,18 @@
 """The formats of single values in xAPI: patterns, and the two that need more than a pattern.
 
-The patterns are read by Rust's regex engine inside pydantic and by `re`, so they use nothing but
-what both share. Validation of IRIs, language tags and media types is "best effort" in the words of
-xAPI 1.0.3 Data 2.2, and here means: the generic syntax of the RFC, not the registries behind it.
+The patterns are read by Rust's regex engine inside pydantic, by `re`, and by any engine of ECMA-262
+in Unicode mode that reads our JSON Schemas, so they use nothing but what all share. Validation of
+IRIs, language tags and media types is "best effort" in the words of xAPI 1.0.3 Data 2.2, and here
+means: the generic syntax of the RFC, not the registries behind it.
 """
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 VOIDED_VERB = "http://adlnet.gov/expapi/verbs/voided"
+SIGNATURE_USAGE_TYPE = "http://adlnet.gov/expapi/attachments/signature"
+SIGNATURE_CONTENT_TYPE = "application/octet-stream"
 
 # Enough for 40 digits of a second; a longer text is not read at all.
 MAX_TIMESTAMP_CHARACTERS = 64
@@ -19,7 +23,7 @@ UUID_PATTERN = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0
 # excludes, and "%" only before two hexadecimal digits.
 IRI_PATTERN = (
     r"^[A-Za-z][A-Za-z0-9+.\-]*:"
-    r"(?:[^\x00-\x20\x7f-\x9f\s%<>\"{}|\\^`]|%[0-9A-Fa-f]{2})+$"
+    r'(?:[^\x00-\x20\x7f-\x9f\s%<>"{}|\\^`]|%[0-9A-Fa-f]{2})+$'
 )
 
 # xAPI 1.0.3 Data 2.4.2.3: "mailto:email address", one address and nothing after it.
@@ -30,8 +34,20 @@ SHA1_PATTERN = r"^[0-9a-fA-F]{40}$"
 # SHA-224, 256, 384 and 512 in hexadecimal (xAPI 1.0.3 Data 2.4.11: "the SHA-2 hash").
 SHA2_PATTERN = r"^(?:[0-9a-fA-F]{56}|[0-9a-fA-F]{64}|[0-9a-fA-F]{96}|[0-9a-fA-F]{128})$"
 
-# RFC 5646 2.1: language, script, region, variants, extensions, private use; the tags that are
-# grandfathered and do not fit are spelled out.
+# RFC 5646 2.1, "irregular": grandfathered tags that do not fit the grammar.
+_IRREGULAR_TAGS = (
+    *("en-gb-oed", "sgn-be-fr", "sgn-be-nl", "sgn-ch-de", "i-ami", "i-bnn", "i-default"),
+    *("i-enochian", "i-hak", "i-klingon", "i-lux", "i-mingo", "i-navajo", "i-pwn", "i-tao"),
+    *("i-tay", "i-tsu"),
+)
+
+
+def _in_any_case(tag: str) -> str:
+    """A pattern of `tag`, without the inline flag that ECMA-262 does not have."""
+    return "".join(f"[{one.upper()}{one}]" if one.isalpha() else one for one in tag)
+
+
+# RFC 5646 2.1: language, script, region, variants, extensions, private use; in any case (2.1.1).
 LANGUAGE_TAG_PATTERN = (
     r"^(?:"
     r"(?:[A-Za-z]{2,3}(?:-[A-Za-z]{3}){0,3}|[A-Za-z]{4,8})"
@@ -41,9 +57,7 @@ LANGUAGE_TAG_PATTERN = (
     r"(?:-[0-9A-WY-Za-wy-z](?:-[A-Za-z0-9]{2,8})+)*"
     r"(?:-[Xx](?:-[A-Za-z0-9]{1,8})+)?"
     r"|[Xx](?:-[A-Za-z0-9]{1,8})+"
-    r"|[Ee][Nn]-[Gg][Bb]-[Oo][Ee][Dd]"
-    r"|[Ss][Gg][Nn]-(?:[Bb][Ee]-[Ff][Rr]|[Bb][Ee]-[Nn][Ll]|[Cc][Hh]-[Dd][Ee])"
-    r"|[Ii]-(?:ami|bnn|default|enochian|hak|klingon|lux|mingo|navajo|pwn|tao|tay|tsu)"
+    rf"|{'|'.join(map(_in_any_case, _IRREGULAR_TAGS))}"
     r")$"
 )
 
@@ -75,13 +89,16 @@ VERSION_2_PATTERN = r"^[12]\.0(?:\.[0-9A-Za-z.+-]*)?$"
 
 # ISO 8601 calendar date and time, extended or basic; RFC 3339 also allows small letters and a
 # space. "-00:00" says in RFC 3339 that the offset is not known, which ISO 8601 forbids.
-_TIMESTAMP = re.compile(
-    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::([0-9]{2})(?:[.,][0-9]+)?)?"
+TIMESTAMP_PATTERN = (
+    r"^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::([0-9]{2})(?:[.,][0-9]+)?)?"
     r"|[0-9]{8}[Tt][0-9]{4}(?:([0-9]{2})(?:[.,][0-9]+)?)?)"
-    r"(?:[Zz]|(?!-00(?::?00)?$)[+-][0-9]{2}(?::?[0-9]{2})?)?"
+    r"(?:[Zz]|(?!-00(?::?00)?$)[+-][0-9]{2}(?::?[0-9]{2})?)?$"
 )
+_TIMESTAMP = re.compile(TIMESTAMP_PATTERN)
 
 
+# The same text is read when it is checked, when it is compared and when it is indexed.
+@lru_cache(maxsize=1_024)
 def parse_timestamp(text: str) -> datetime:
     """The instant that `text` names, in UTC, to the microsecond (further digits are cut off).
 

@@ -233,6 +233,8 @@ RELATIONS: list[Row] = [
     ("object", {"objectType": "StatementRef", "id": "6f1b6c4e"}, "uuid-format", "object|id"),
     ("object", {"objectType": "StatementRef"}, "missing-property", "object|id"),
     ("object", {"objectType": "Agent"}, "agent-one-identifier", "object"),
+    ("attachments|0|usageType", "http://adlnet.gov/expapi/attachments/signature",
+     "signature-content-type", "attachments|0|contentType"),
 ]  # fmt: skip
 
 SUB_STATEMENT: list[Row] = [

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay_schemas.agents import agent_key
 from assay_schemas.statement import Limits, check_statements
 from assay_schemas.terms import StatementTerms, statement_terms
 from assay_schemas.xapi_types import (
@@ -23,7 +24,7 @@ EXAMPLES = files("assay_schemas") / "examples" / "statements"
 
 def terms_of(body: bytes) -> StatementTerms:
     (checked,), _ = check_statements(body, version="2.0.0", limits=Limits())
-    return statement_terms(checked.document)
+    return statement_terms(checked.raw)
 
 
 def terms(name: str) -> StatementTerms:
@@ -31,17 +32,101 @@ def terms(name: str) -> StatementTerms:
 
 
 def test_terms_of_a_cmi5_statement() -> None:
-    assert terms("cmi5-passed.json") == StatementTerms(
-        actor_key="account:https://lms.example.org apprentice-00042",
-        member_keys=(),
-        verb_id="http://adlnet.gov/expapi/verbs/passed",
-        activity_id="https://training.example.org/courses/aseptic-technique/gowning",
-        object_agent_keys=(),
-        statement_ref=None,
-        voids=None,
-        registration=UUID("0c6f9a70-7f0a-4c56-8a44-3a8f1f1e9d55"),
-        timestamp=datetime(2026, 3, 4, 10, 15, 30, 123_000, tzinfo=UTC),
-    )
+    found = terms("cmi5-passed.json")
+    assert found.actor_key == "account:https://lms.example.org apprentice-00042"
+    assert found.member_keys == ()
+    assert found.verb_id == "http://adlnet.gov/expapi/verbs/passed"
+    assert found.activity_id == ("https://training.example.org/courses/aseptic-technique/gowning")
+    assert found.object_agent_keys == ()
+    assert (found.statement_ref, found.voids) == (None, None)
+    assert found.registration == UUID("0c6f9a70-7f0a-4c56-8a44-3a8f1f1e9d55")
+    assert found.timestamp == datetime(2026, 3, 4, 10, 15, 30, 123_000, tzinfo=UTC)
+
+
+AGENTS = [f"mailto:{number}@example.org" for number in range(12)]
+
+
+def agent(number: int) -> dict[str, Any]:
+    return {"mbox": AGENTS[number]}
+
+
+def keys(*numbers: int) -> set[str]:
+    return {f"mbox:{AGENTS[number]}" for number in numbers}
+
+
+def broad_context(first: int) -> dict[str, Any]:
+    return {
+        "instructor": agent(first),
+        "team": {"objectType": "Group", "member": [agent(first + 1)]},
+        "contextAgents": [{"objectType": "contextAgent", "agent": agent(first + 2)}],
+        "contextGroups": [
+            {"objectType": "contextGroup", "group": {"objectType": "Group", **agent(first + 3)}}
+        ],
+        "contextActivities": {
+            place: [{"id": f"urn:{place}:{first}", "definition": {"type": f"urn:{place}"}}]
+            for place in ("parent", "grouping", "category", "other")
+        },
+    }
+
+
+def test_related_terms_are_those_of_the_context_and_of_a_sub_statement() -> None:
+    inner = {
+        "objectType": "SubStatement",
+        "actor": agent(4),
+        "verb": {"id": "http://example.org/v"},
+        "object": {"id": "urn:inner"},
+        "context": broad_context(5),
+    }
+    sent = {
+        "id": "6F1B6C4E-1F0C-4F3E-9A2B-0D6F4C6F7A10",
+        "actor": agent(9),
+        "verb": {"id": "http://example.org/v"},
+        "object": inner,
+        "context": broad_context(0),
+        "authority": {"objectType": "Group", "member": [agent(10), agent(11)]},
+    }
+    found = statement_terms(json.dumps(sent).encode())
+    assert found.id == UUID("6f1b6c4e-1f0c-4f3e-9a2b-0d6f4c6f7a10")
+    assert set(found.related_agent_keys) == keys(0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11)
+    places = ("parent", "grouping", "category", "other")
+    assert set(found.related_activity_ids) == {"urn:inner"} | {
+        f"urn:{place}:{first}" for place in places for first in (0, 5)
+    }
+    assert found.authority == f"members:mbox:{AGENTS[10]} mbox:{AGENTS[11]}"
+    assert ("urn:parent:5", b'{"type": "urn:parent"}') in found.definitions
+    assert len(found.definitions) == 8
+
+
+def test_what_is_direct_is_not_related() -> None:
+    sent = {
+        "actor": agent(0),
+        "verb": {"id": "http://example.org/v"},
+        "object": {"id": "urn:a"},
+        "context": {
+            "instructor": agent(0),
+            "contextActivities": {"parent": {"id": "urn:a"}, "other": {"id": "urn:b"}},
+        },
+    }
+    found = statement_terms(json.dumps(sent).encode())
+    assert found.related_agent_keys == ()
+    assert found.related_activity_ids == ("urn:b",)
+
+
+identifiers = st.one_of(
+    st.fixed_dictionaries({"mbox": st.text(max_size=5)}),
+    st.fixed_dictionaries({"mbox_sha1sum": st.text("ABCabc", max_size=5)}),
+    st.fixed_dictionaries({"openid": st.text(max_size=5)}),
+    st.fixed_dictionaries(
+        {"account": st.fixed_dictionaries({"homePage": st.text(), "name": st.text()})}
+    ),
+    st.just({"objectType": "Group", "member": []}),
+)
+
+
+@given(identifiers)
+def test_the_typed_reader_knows_agents_by_the_same_keys(one: dict[str, Any]) -> None:
+    sent = {"actor": one, "verb": {"id": "v"}, "object": {"id": "urn:a"}}
+    assert statement_terms(json.dumps(sent).encode()).actor_key == agent_key(one)
 
 
 def test_terms_of_a_minimal_statement_are_absent() -> None:

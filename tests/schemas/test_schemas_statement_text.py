@@ -187,7 +187,8 @@ def test_each_statement_stands_on_its_own_where_asked_for() -> None:
     assert first.id == last.id == UUID(ID)
     assert isinstance(bad, RefusedStatement)
     assert bad.raw == b"{}"
-    assert [error.pointer for error in bad.errors] == ["/1/actor", "/1/verb", "/1/object"]
+    assert [error.pointer for error in bad.errors] == ["/actor", "/verb", "/object"]
+    assert [error.index for error in bad.errors] == [None, None, None]
     with pytest.raises(StatementsRefused):
         check_each_statement(b"[{},", version="2.0.0", limits=Limits())
 

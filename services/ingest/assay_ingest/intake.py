@@ -3,19 +3,19 @@
 Unlike a request over HTTP, a record is not all or nothing: each statement stands for itself.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from uuid import UUID
 
-from assay_schemas.jsontext import TextFault, split_statements
+from assay_ingest.attachments import declared, has_attachments, missing
 from assay_schemas.limits import Limits
 from assay_schemas.refusals import StatementError
 from assay_schemas.statement import (
     CheckedStatement,
+    RefusedStatement,
     StatementsRefused,
     Version,
-    check_statements,
+    check_each_statement,
 )
 
 WHOLE_RECORD = -1
@@ -81,52 +81,36 @@ def take_in(value: bytes | None, origin: Origin, *, version: Version, limits: Li
     if value is None:
         return Intake(refused=[Refused(WHOLE_RECORD, None, "record_empty", (), None)])
     try:
-        checked, _ = check_statements(value, version=version, limits=limits)
+        outcomes = check_each_statement(value, version=version, limits=limits)
     except StatementsRefused as refusal:
-        return _one_by_one(value, origin, refusal, version=version, limits=limits)
-    return Intake(
-        taken=[
-            Taken(index, one.id or derived_id(origin, index), one)
-            for index, one in enumerate(checked)
-        ]
-    )
-
-
-def _one_by_one(
-    value: bytes, origin: Origin, refusal: StatementsRefused, *, version: Version, limits: Limits
-) -> Intake:
-    """Something in the record is wrong: find out what is not."""
-    try:
-        texts, _ = split_statements(value, limits)
-    except TextFault:
         return Intake(
             refused=[Refused(WHOLE_RECORD, None, "record_unreadable", refusal.errors, value)]
         )
     intake = Intake()
     hashes: dict[UUID, bytes] = {}
-    for index, text in enumerate(texts):
-        try:
-            (one,), single = check_statements(text, version=version, limits=limits)
-        except StatementsRefused as refused:
-            intake.refused.append(_refused(index, refused.errors, text))
-            continue
-        except ValueError:
-            # A list within the list, of other than one statement.
-            single = False
-        if not single:
-            intake.refused.append(Refused(index, None, "statement_invalid", (), text))
+    for index, one in enumerate(outcomes):
+        if isinstance(one, RefusedStatement):
+            intake.refused.append(_refused(index, one))
             continue
         statement_id = one.id or derived_id(origin, index)
-        before = hashes.setdefault(statement_id, one.comparison_hash)
-        if before != one.comparison_hash:
-            intake.refused.append(Refused(index, statement_id, "id_conflict", (), text))
-        elif all(taken.id != statement_id for taken in intake.taken):
+        if has_attachments(one):
+            # A topic brings no contents, and a signature that nobody can check is none.
+            faults = missing(declared([one], single=True), (), [one], version)
+            if faults:
+                intake.refused.append(
+                    Refused(index, statement_id, "statement_invalid", tuple(faults), one.raw)
+                )
+                continue
+        before = hashes.get(statement_id)
+        if before is None:
+            hashes[statement_id] = one.comparison_hash
             intake.taken.append(Taken(index, statement_id, one))
+        elif before != one.comparison_hash:
+            intake.refused.append(Refused(index, statement_id, "id_conflict", (), one.raw))
     return intake
 
 
-def _refused(index: int, errors: Sequence[StatementError], text: bytes) -> Refused:
-    sent = next((error.statement_id for error in errors if error.statement_id is not None), None)
-    return Refused(
-        index, None if sent is None else UUID(sent), "statement_invalid", tuple(errors), text
-    )
+def _refused(index: int, one: RefusedStatement) -> Refused:
+    sent = next((error.statement_id for error in one.errors if error.statement_id), None)
+    statement_id = None if sent is None else UUID(sent)
+    return Refused(index, statement_id, "statement_invalid", one.errors, one.raw)
