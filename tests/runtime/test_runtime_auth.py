@@ -6,6 +6,7 @@ import pytest
 
 from assay_runtime.auth import Authenticator, hash_secret, new_secret
 from assay_runtime.problem import Problem
+from assay_runtime.settings import AuthSettings
 from runtime_probe import Probe
 
 SCOPES = ["statements/write", "statements/read"]
@@ -74,8 +75,8 @@ async def test_whoever_is_not_known_gets_a_401_that_says_how_to_come_in(probe: P
 async def test_a_revoked_key_is_refused_when_its_time_in_the_cache_is_over(probe: Probe) -> None:
     secret = new_secret()
     await _add(probe, "online", secret)
-    remembers = Authenticator(probe.pool, "probe", cache_seconds=600)
-    forgets = Authenticator(probe.pool, "probe", cache_seconds=0)
+    remembers = Authenticator(probe.pool, "probe", AuthSettings(auth_cache_seconds=600))
+    forgets = Authenticator(probe.pool, "probe", AuthSettings(auth_cache_seconds=0))
     for authenticator in (remembers, forgets):
         await authenticator.client(_basic("online", secret))
     await probe.pool.execute("update probe.api_client set revoked_at = now()")

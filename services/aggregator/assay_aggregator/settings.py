@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from assay_runtime.settings import ServiceSettings
+from assay_runtime.settings import AuthSettings, ServiceSettings
 
 
-class AggregatorSettings(ServiceSettings):
+class AggregatorSettings(ServiceSettings, AuthSettings):
     """Of `aggregator`: HTTP, the consumer of statements, and the evaluators."""
 
     evaluator_tasks: Annotated[int, Field(ge=1, le=32)] = Field(

@@ -27,7 +27,7 @@ class Api:
         self._pool = pool
         self.shelf = shelf
         self._settings = settings
-        self._authenticator = Authenticator(pool, SCHEMA)
+        self._authenticator = Authenticator(pool, SCHEMA, settings)
 
     def client(self, scope: str) -> Callable[[Request], Any]:
         """A dependency: the client, who holds the scope."""

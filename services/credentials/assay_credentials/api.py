@@ -48,7 +48,7 @@ class Api:
         self.settings = settings
         self.lists = lists
         self.verifier = verifier
-        self._authenticator = Authenticator(pool, SCHEMA)
+        self._authenticator = Authenticator(pool, SCHEMA, settings)
 
     async def client(self, request: Request) -> Client:
         """The client, who holds the scope to read credentials."""

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from assay_credentials.status_list import ENTRIES
-from assay_runtime.settings import ServiceSettings
+from assay_runtime.settings import AuthSettings, ServiceSettings
 
 KIBIBYTE: Final = 1024
 
@@ -14,7 +14,7 @@ Seconds = Annotated[float, Field(gt=0)]
 Positive = Annotated[int, Field(ge=1)]
 
 
-class CredentialsSettings(ServiceSettings):
+class CredentialsSettings(ServiceSettings, AuthSettings):
     """HTTP, the consumer of competency events, the issuing workers, status lists, the outbox."""
 
     public_url: str = Field(

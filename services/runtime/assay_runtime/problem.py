@@ -1,5 +1,6 @@
 """Refusals over HTTP: `application/problem+json` (RFC 9457) with a stable `type`."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ _SLUGS = {
     413: "too-large",
     415: "wrong-content-type",
     429: "too-many-requests",
+    431: "head-too-large",
     500: "internal-error",
     503: "not-available",
 }
@@ -67,13 +69,14 @@ class Problem(Exception):
         )
 
 
-def not_authenticated(detail: str) -> Problem:
-    return Problem(
-        401,
-        "Not authenticated",
-        detail=detail,
-        headers={"WWW-Authenticate": 'Basic realm="Assay", charset="UTF-8"'},
+def not_authenticated(detail: str, *, is_token: bool = False) -> Problem:
+    """`is_token` says that a bearer token was sent and is not good (RFC 6750, 3.1)."""
+    challenge = (
+        'Bearer realm="Assay", error="invalid_token"'
+        if is_token
+        else 'Basic realm="Assay", charset="UTF-8"'
     )
+    return Problem(401, "Not authenticated", detail=detail, headers={"WWW-Authenticate": challenge})
 
 
 def not_allowed(scope: str) -> Problem:
@@ -91,6 +94,17 @@ def not_available(detail: str, *, retry_seconds: int = 2, **members: Any) -> Pro
         detail=detail,
         headers={"Retry-After": str(retry_seconds)},
         **members,
+    )
+
+
+def too_many_requests(detail: str, *, slug: str, retry_seconds: float) -> Problem:
+    """A limit of the client is reached; `retry_seconds` are rounded up, to 1 at the least."""
+    return Problem(
+        429,
+        "Too many requests",
+        slug=slug,
+        detail=detail,
+        headers={"Retry-After": str(max(1, math.ceil(retry_seconds)))},
     )
 
 

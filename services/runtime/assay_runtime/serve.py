@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.types import ASGIApp
 
 from assay_runtime import problem
-from assay_runtime.http import Protocol
+from assay_runtime.http import protocol
 from assay_runtime.logs import configure_logging, fields
 from assay_runtime.problem import Problem
 from assay_runtime.settings import ServiceSettings
@@ -71,18 +71,19 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     """The request's body; a 413 problem as soon as it is over the limit, before it is all read."""
     declared = request.headers.get("content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit_bytes:
-        raise _too_large(limit_bytes)
+        raise too_large(limit_bytes)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > limit_bytes:
-            raise _too_large(limit_bytes)
+            raise too_large(limit_bytes)
         parts.append(part)
     return b"".join(parts)
 
 
-def _too_large(limit_bytes: int) -> Problem:
+def too_large(limit_bytes: int) -> Problem:
+    """The refusal of a body over the limit."""
     return Problem(
         413,
         "Body too large",
@@ -112,7 +113,7 @@ async def serve(app: ASGIApp, settings: ServiceSettings) -> None:
             server_header=False,
             timeout_graceful_shutdown=5,
             loop="none",
-            http=Protocol,
+            http=protocol(settings.http_head_bytes_max),
             lifespan="off",
             backlog=512,
         )

@@ -42,15 +42,31 @@ create table aggregator.outbox (
   created_at timestamptz not null default now()
 );
 
+-- Who may come in, by a key or by a token whose claim `oidc_claim` has the value `oidc_value`. The
+-- previous secret works until its time is over. A limit that is null is that of the settings.
 create table aggregator.api_client (
   name text primary key,
   tenant text not null,
-  secret_hash text not null,
+  secret_hash text,
   source text,
   scopes text[] not null,
   created_at timestamptz not null default now(),
-  revoked_at timestamptz
+  revoked_at timestamptz,
+  previous_secret_hash text,
+  previous_secret_until timestamptz,
+  last_used_at timestamptz,
+  oidc_issuer text,
+  oidc_claim text check (oidc_claim in ('sub', 'azp')),
+  oidc_value text,
+  requests_per_second_max float8 check (requests_per_second_max > 0),
+  statements_per_second_max float8 check (statements_per_second_max > 0),
+  statements_per_day_max bigint check (statements_per_day_max > 0),
+  constraint api_client_door check (secret_hash is not null or oidc_issuer is not null)
 );
+
+create unique index api_client_bound on aggregator.api_client (oidc_issuer, oidc_claim, oidc_value)
+  where oidc_issuer is not null and revoked_at is null;
+create index api_client_tenant on aggregator.api_client (tenant, name);
 
 -- Records: people, links, authority, rules. Append-only; a correction retracts and adds. ----------
 
@@ -280,7 +296,7 @@ grant usage on schema aggregator to assay_aggregator, assay_relay;
 grant select, insert, update on aggregator.applied to assay_aggregator;
 grant select, insert on aggregator.quarantine to assay_aggregator;
 grant select, insert on aggregator.outbox to assay_aggregator;
-grant select on aggregator.api_client to assay_aggregator;
+grant select, update (last_used_at) on aggregator.api_client to assay_aggregator;
 
 grant select, insert, update (created_at) on aggregator.person to assay_aggregator;
 grant select, insert, update (retracted_ms) on aggregator.identity_link to assay_aggregator;

@@ -41,15 +41,31 @@ create table credentials.outbox (
   created_at timestamptz not null default now()
 );
 
+-- Who may come in, by a key or by a token whose claim `oidc_claim` has the value `oidc_value`. The
+-- previous secret works until its time is over. A limit that is null is that of the settings.
 create table credentials.api_client (
   name text primary key,
   tenant text not null,
-  secret_hash text not null,
+  secret_hash text,
   source text,
   scopes text[] not null,
   created_at timestamptz not null default now(),
-  revoked_at timestamptz
+  revoked_at timestamptz,
+  previous_secret_hash text,
+  previous_secret_until timestamptz,
+  last_used_at timestamptz,
+  oidc_issuer text,
+  oidc_claim text check (oidc_claim in ('sub', 'azp')),
+  oidc_value text,
+  requests_per_second_max float8 check (requests_per_second_max > 0),
+  statements_per_second_max float8 check (statements_per_second_max > 0),
+  statements_per_day_max bigint check (statements_per_day_max > 0),
+  constraint api_client_door check (secret_hash is not null or oidc_issuer is not null)
 );
+
+create unique index api_client_bound on credentials.api_client (oidc_issuer, oidc_claim, oidc_value)
+  where oidc_issuer is not null and revoked_at is null;
+create index api_client_tenant on credentials.api_client (tenant, name);
 
 -- Records of the tenant ---------------------------------------------------------------------------
 
@@ -201,7 +217,7 @@ grant usage on schema credentials to assay_credentials;
 grant select, insert, update on credentials.applied to assay_credentials;
 grant select, insert on credentials.quarantine to assay_credentials;
 grant select, insert, delete on credentials.outbox to assay_credentials;
-grant select on credentials.api_client to assay_credentials;
+grant select, update (last_used_at) on credentials.api_client to assay_credentials;
 grant select on credentials.issuer to assay_credentials;
 grant select, insert on credentials.issuer_key to assay_credentials;
 grant select on credentials.achievement to assay_credentials;
