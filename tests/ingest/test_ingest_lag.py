@@ -53,6 +53,37 @@ async def test_by_id_reads_conflicts_and_voids_do_not_wait_for_the_store(service
     assert len(await service.log()) == 2
 
 
+async def test_a_void_that_came_before_its_target_counts_at_once(service: Service) -> None:
+    await service.start_store()
+    await service.start_ingest()
+    await service.ready()
+    client = await service.new_client()
+    other = await service.new_client(tenant=client.tenant, source="s2")
+    one, two, three, four = (uuid4() for _ in range(4))
+    # The first void is in the store when its target comes, the second is in the window.
+    for voiding, target in ((client, one), (other, three), (client, four)):
+        assert (await voiding.post(void(target))).status_code == 200
+    await service.applied()
+    await service.stop("store")
+    assert (await client.post(void(two))).status_code == 200
+    assert (
+        await client.post([statement(one), statement(two), statement(three)])
+    ).status_code == 200
+    # A void is never void, and one of another source needs a right that it does not have.
+    assert (await client.post(void(one, four))).status_code == 200
+
+    async def check() -> None:
+        for target, is_voided in ((one, True), (two, True), (three, False), (four, False)):
+            plain, voided = ("voidedStatementId", "statementId")[:: -1 if not is_voided else 1]
+            assert (await client.get(**{plain: target})).status_code == 200
+            assert (await client.get(**{voided: target})).status_code == 404
+
+    await check()
+    await service.start_store()
+    await service.applied()
+    await check()
+
+
 async def test_a_list_waits_a_bounded_time_and_says_how_far_it_goes(service: Service) -> None:
     await started(service, list_wait_seconds="0.1")
     client = await service.new_client()

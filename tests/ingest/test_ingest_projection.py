@@ -19,7 +19,7 @@ from assay_ingest.voiding import Target, why_not
 from assay_runtime.consume import Record
 from assay_schemas.envelope import EnvelopeError
 from assay_testing import Database
-from ingest_samples import Sender, record, statement, tick, void
+from ingest_samples import ATTACHMENT, Sender, comment, record, statement, tick, void
 
 IDS = [UUID(int=number, version=4) for number in (1, 2, 3)]
 X, Y, Z = IDS
@@ -28,8 +28,19 @@ STATE = {
     "key": "select tenant, id, append_ms, partition, record_offset, record_index, stored_ms, "
     "body_hash, source, voids from ingest.statement_key order by tenant, id",
     "statement": "select tenant, stored_ms, id, source, client, version, verb, actor, activity, "
-    "registration, timestamp, voids, raw from ingest.statement order by tenant, id, stored_ms",
+    "registration, timestamp, voids, raw, authority from ingest.statement order by 1, 3, 2",
     "agent": "select tenant, agent, stored_ms, id from ingest.statement_agent order by 1, 2, 3, 4",
+    "related": "select r.tenant, r.kind, r.term, r.stored_ms, i.id "
+    "from ingest.statement_related as r, unnest(r.ids) as i (id) order by 1, 2, 3, 4, 5",
+    "ref": "select tenant, referrer, target from ingest.statement_ref order by 1, 2",
+    "via": "select tenant, kind, term, stored_ms, id, via_stored_ms, via from ingest.statement_via "
+    "order by 1, 2, 3, 4, 5, 7",
+    "attachment": "select tenant, sha2, stored_ms, id from ingest.statement_attachment "
+    "order by 1, 2, 3, 4",
+    "activity": "select tenant, activity, iri, definition::text from ingest.activity order by 1, 2",
+    "stated": "select tenant, activity, hash, stored_ms, id, definition::text "
+    "from ingest.activity_definition order by 1, 2, 3",
+    "name": "select tenant, agent, name, stored_ms, id from ingest.agent_name order by 1, 2, 3",
     "void": "select tenant, target, voiding, stored_ms, source, may_void, learner_controlled, "
     "counts, reason from ingest.void order by 1, 2, 3",
     "conflict": "select tenant, id, body_hash, append_ms, partition, record_offset, record_index, "
@@ -52,9 +63,11 @@ async def store(postgres: Database) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def apply(connection: asyncpg.Connection, *batches: Sequence[Record]) -> None:
+    applying = projection()
     for batch in batches:
         async with connection.transaction():
-            await projection().apply(connection, batch)
+            await applying.apply(connection, batch)
+        await applying.committed(batch)
 
 
 async def state(connection: asyncpg.Connection) -> dict[str, list[tuple[Any, ...]]]:
@@ -87,9 +100,22 @@ SENDERS = (
 @st.composite
 def one_statement(draw: st.DrawFn) -> dict[str, Any]:
     statement_id = draw(st.sampled_from(IDS))
-    content = draw(st.sampled_from(["a", "b", "group", "void"]))
+    content = draw(st.sampled_from(["a", "b", "group", "void", "comment", "defined"]))
     if content == "void":
         return void(draw(st.sampled_from(IDS)), statement_id)
+    if content == "comment":
+        return comment(draw(st.sampled_from(IDS)), statement_id)
+    if content == "defined":
+        name = draw(st.sampled_from(["One", "Two"]))
+        return statement(
+            statement_id,
+            object={"id": "http://e.org/a", "definition": {"name": {"en": name}}},
+            context={
+                "instructor": {"name": name, "mbox": "mailto:i@example.org"},
+                "contextActivities": {"parent": [{"id": "http://e.org/p"}]},
+            },
+            attachments=[ATTACHMENT],
+        )
     if content == "group":
         members = [{"mbox": "mailto:a@example.org"}, {"mbox": "mailto:b@example.org"}]
         return statement(statement_id, object={"objectType": "Group", "member": members})
@@ -107,7 +133,7 @@ def log_of_records(draw: st.DrawFn) -> list[Record]:
         made.append(
             record(
                 list(statements.values()),
-                append_ms=draw(st.integers(min_value=100, max_value=103)),
+                append_ms=draw(st.sampled_from([100, 101, 102, 103, 60_000, 60_001])),
                 partition=draw(st.sampled_from([0, 1])),
                 offset=offset,
                 sender=draw(st.sampled_from(SENDERS)),
@@ -244,11 +270,13 @@ async def test_ticks_write_nothing(store: asyncpg.Connection) -> None:
     assert await state(store) == before
 
 
+OTHER = b'{"id":"00000000-0000-4000-8000-0000000000ff","actor":{},"verb":{"id":"v"},"object":{}}'
 BAD_RECORDS: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"headers": ()}, EnvelopeError),
     ({"value": None}, RecordInvalid),
     ({"value": b"[{},{}]"}, RecordInvalid),
-    ({"value": b'[{"id":"00000000-0000-4000-8000-0000000000ff"}]'}, RecordInvalid),
+    ({"value": b"[%b]" % OTHER}, RecordInvalid),
+    ({"value": b'[{"id":"00000000-0000-4000-8000-0000000000ff"}]'}, ValueError),
     ({"value": b"not json"}, ValueError),
 ]
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from assay_ingest import errors
 from assay_ingest.errors import IngestError, problem_of
-from assay_ingest.search import Cursor, Search, compose, more_token, parse_parameters
+from assay_ingest.search import Cursor, Search, more_token, parse_parameters
+from assay_ingest.search_sql import compose
 from assay_ingest.versions import negotiate
 from assay_runtime.sql import load_queries
 
@@ -42,7 +43,13 @@ def test_a_token_continues_the_same_search(
     unchanged = ("agent", "verb", "activity", "registration", "since_ms", "until_ms", "limit")
     assert all(getattr(continued, name) == getattr(search, name) for name in unchanged)
     sql, values = compose(
-        continued, load_queries("assay_ingest"), tenant="t", watermark_ms=1, rows_max=5, bytes_max=9
+        continued,
+        load_queries("assay_ingest"),
+        tenant="t",
+        watermark_ms=1,
+        rows_max=5,
+        bytes_max=9,
+        scan_rows_max=7,
     )
     assert f"${len(values)}" in sql
     assert f"${len(values) + 1}" not in sql

@@ -37,6 +37,18 @@ def test_a_statement_is_found_from_its_acknowledgement_until_it_is_applied() -> 
     assert (len(one), one.bytes, one.is_waiting) == (0, 0, False)
 
 
+def test_a_void_before_its_target_is_told_until_it_is_applied() -> None:
+    one = window()
+    claim = one.claim([(X, A, "s", Y.id)], 10)
+    claim.entries[0].waits = True
+    assert one.early_voids(Y) == ()
+    one.acknowledged(claim, partition=0, offset=5, append_ms=100)
+    assert one.early_voids(Y) == (claim.entries[0],)
+    assert not one.is_voided(Y)
+    one.applied(partition=0, next_offset=6)
+    assert one.early_voids(Y) == ()
+
+
 def test_an_id_is_busy_while_a_request_works_on_it() -> None:
     one = window()
     claim = claimed(one, X)

@@ -17,7 +17,7 @@ from assay_runtime.postgres import Connection
 from assay_runtime.sql import load_queries
 from assay_schemas.topics import STATEMENTS, is_slug
 
-_PARTITIONED = ("statement", "statement_agent")
+_PARTITIONED = ("statement", "statement_agent", "statement_related", "statement_via")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Rejected:
     statement_id: UUID | None
     detail: Sequence[Mapping[str, Any]] = ()
     body: bytes | None = None
+    resent_at: datetime | None = None
 
     @property
     def coordinates(self) -> str:

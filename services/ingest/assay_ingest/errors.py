@@ -21,12 +21,24 @@ class RequestInvalid(IngestError):
         self.parameter = parameter
 
 
-class NotSupportedYet(RequestInvalid):
-    """The specification has it, this version of the product does not."""
-
-
 class VersionNotKnown(IngestError):
     """X-Experience-API-Version is missing or names a version that is not served."""
+
+
+class MultipartInvalid(IngestError):
+    """A multipart body, or one of its parts, breaks a rule."""
+
+
+class AttachmentTooLarge(IngestError):
+    """A part, their number, or the whole request is over a limit."""
+
+    def __init__(self, detail: str, limit: int) -> None:
+        super().__init__(detail)
+        self.limit = limit
+
+
+class TooSlow(IngestError):
+    """A body did not come in time."""
 
 
 class WrongContentType(IngestError):
@@ -89,8 +101,52 @@ class NoSource(IngestError):
     """The client belongs to no source that is known."""
 
 
+class ClientInvalid(RequestInvalid):
+    """What was asked of a client breaks a rule; `parameter` names the member."""
+
+
+class ClientTaken(IngestError):
+    """The name was used before, or the tokens have a client already."""
+
+
+class ClientNotFound(IngestError):
+    """The tenant has no such client that is not revoked."""
+
+
+class ClientElsewhere(IngestError):
+    """Other services know the client too, and only an operator reaches them all."""
+
+
+class GrantTooWide(IngestError):
+    """Nobody gives away, or takes over, what they do not hold themselves."""
+
+
 class StatementNotFound(IngestError):
     """There is no such statement for the reader."""
+
+
+class DocumentNotFound(IngestError):
+    """There is no such document."""
+
+
+class DocumentInvalid(IngestError):
+    """The content of a document, or of the one it is to be merged with, does not allow it."""
+
+
+class DocumentConflict(IngestError):
+    """A document is there already, and the request does not say that it knows it."""
+
+
+class PreconditionFailed(IngestError):
+    """If-Match or If-None-Match does not hold; nothing was changed."""
+
+
+class DocumentTooLarge(IngestError):
+    """A merged document would be over the limit."""
+
+
+class TooManyDocuments(IngestError):
+    """As many documents as are allowed are kept for one activity, agent, or both."""
 
 
 def _invalid(error: StatementsInvalid) -> Problem:
@@ -120,10 +176,9 @@ def _places(places: Sequence[At]) -> list[dict[str, Any]]:
 
 
 def _parameter(error: RequestInvalid) -> Problem:
-    slug = "not-supported-yet" if isinstance(error, NotSupportedYet) else "bad-request"
     if error.parameter is None:
-        return Problem(400, "Bad request", slug=slug, detail=str(error))
-    return Problem(400, "Bad request", slug=slug, detail=str(error), parameter=error.parameter)
+        return Problem(400, "Bad request", detail=str(error))
+    return Problem(400, "Bad request", detail=str(error), parameter=error.parameter)
 
 
 # Subclasses stand before their base.
@@ -134,7 +189,22 @@ _ANSWERS: tuple[tuple[type[IngestError], Callable[[Any], Problem]], ...] = (
         VersionNotKnown,
         lambda e: Problem(400, "Version not known", slug="version-not-known", detail=str(e)),
     ),
-    (WrongContentType, lambda e: Problem(415, "Wrong content type", detail=str(e))),
+    (
+        MultipartInvalid,
+        lambda e: Problem(400, "Multipart refused", slug="multipart-invalid", detail=str(e)),
+    ),
+    (
+        AttachmentTooLarge,
+        lambda e: Problem(
+            413, "Too large", detail=f"{e}, which is {e.limit}", slug="too-large", limit=e.limit
+        ),
+    ),
+    (TooSlow, lambda e: Problem(408, "Too slow", slug="too-slow", detail=str(e))),
+    # Not 415: the xAPI conformance requirements (XAPI-00127) want 400.
+    (
+        WrongContentType,
+        lambda e: Problem(400, "Wrong content type", slug="wrong-content-type", detail=str(e)),
+    ),
     (
         IdConflict,
         lambda e: Problem(
@@ -160,7 +230,32 @@ _ANSWERS: tuple[tuple[type[IngestError], Callable[[Any], Problem]], ...] = (
     (TooBusy, lambda e: not_available(str(e), retry_seconds=1)),
     (StoreNotAvailable, lambda e: not_available(str(e))),
     (NoSource, lambda e: Problem(403, "Not allowed", slug="no-source", detail=str(e))),
+    (ClientTaken, lambda e: Problem(409, "Client taken", slug="client-taken", detail=str(e))),
+    (ClientNotFound, lambda e: Problem(404, "Not found", detail=str(e))),
+    (
+        ClientElsewhere,
+        lambda e: Problem(409, "Known elsewhere too", slug="client-elsewhere", detail=str(e)),
+    ),
+    (GrantTooWide, lambda e: Problem(403, "Not allowed", slug="grant-too-wide", detail=str(e))),
     (StatementNotFound, lambda e: Problem(404, "Not found", detail=str(e))),
+    (DocumentNotFound, lambda e: Problem(404, "Not found", detail=str(e))),
+    (
+        DocumentInvalid,
+        lambda e: Problem(400, "Document refused", slug="document-invalid", detail=str(e)),
+    ),
+    (
+        DocumentConflict,
+        lambda e: Problem(409, "Document exists", slug="document-exists", detail=str(e)),
+    ),
+    (
+        PreconditionFailed,
+        lambda e: Problem(412, "Precondition failed", slug="precondition-failed", detail=str(e)),
+    ),
+    (DocumentTooLarge, lambda e: Problem(413, "Document too large", detail=str(e))),
+    (
+        TooManyDocuments,
+        lambda e: Problem(403, "Too many documents", slug="too-many-documents", detail=str(e)),
+    ),
 )
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from assay_ingest.errors import RequestInvalid
 from assay_runtime.auth import Client
-from assay_runtime.serve import read_body
+from assay_runtime.serve import read_body, too_large
 from assay_schemas.statement import Version
 
 Parameters = tuple[tuple[str, str], ...]
@@ -52,6 +52,8 @@ class Exchange:
     async def body(self, limit_bytes: int) -> bytes:
         """The whole body; a 413 problem as soon as it is over the limit."""
         if self.content is not None:
+            if len(self.content) > limit_bytes:
+                raise too_large(limit_bytes)
             return self.content
         return await read_body(self.request, limit_bytes)
 
@@ -69,8 +71,8 @@ Handler = Callable[[Exchange], Awaitable[Response]]
 Routes = Mapping[str, Mapping[str, Handler]]
 
 
-def parse_query(query: bytes) -> Parameters:
-    """The parameters of a query string as sent. Raises RequestInvalid when it is not readable."""
+def parse_query(query: bytes, what: str = "query") -> Parameters:
+    """The parameters of a query string, or of a form, as sent. Raises RequestInvalid."""
     if not query:
         return ()
     try:
@@ -84,4 +86,4 @@ def parse_query(query: bytes) -> Parameters:
             )
         )
     except ValueError:
-        raise RequestInvalid("the query is not readable") from None
+        raise RequestInvalid(f"the {what} is not readable") from None

@@ -1,19 +1,19 @@
-"""Accepting one request of statements, and answering by-id reads and lists. See README.md."""
+"""Accepting one request of statements. See README.md."""
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID, uuid4
 
+from assay_ingest.attachments import has_attachments
 from assay_ingest.errors import (
     At,
     IdConflict,
-    NoSource,
     NotAcknowledged,
     RecordOverLimit,
     RequestInvalid,
-    StatementNotFound,
     StatementsInvalid,
     TooBusy,
     VoidNotAuthorised,
@@ -21,16 +21,15 @@ from assay_ingest.errors import (
 from assay_ingest.first import Key, Known
 from assay_ingest.follow import Follower
 from assay_ingest.metrics import IngestMetrics
-from assay_ingest.search import ById, Cursor, Search, compose, more_token
 from assay_ingest.settings import IngestSettings
 from assay_ingest.sources import Sources, authority_of
 from assay_ingest.store import Reader, Source
-from assay_ingest.times import iso
+from assay_ingest.submission import SCOPE_VOID, Submission, envelope_of
+from assay_ingest.versions import STATED_VERSION
 from assay_ingest.voiding import Target, why_not
 from assay_ingest.window import Claim, Window
 from assay_runtime.auth import Client
 from assay_runtime.produce import Producer, RecordTooLarge, Unacknowledged
-from assay_runtime.sql import load_queries
 from assay_schemas.envelope import Envelope, seal
 from assay_schemas.statement import (
     CheckedStatement,
@@ -38,11 +37,11 @@ from assay_schemas.statement import (
     Version,
     check_statements,
     complete_statement,
-    with_stored,
 )
 from assay_schemas.topics import STATEMENTS
 
-SCOPE_VOID = "statements/void"
+# No statement of the request is signed by a key that is known.
+NOBODY: Final[Mapping[int, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Item:
 
 
 class Ingest:
-    """The use cases of the HTTP front, over what `__main__` has opened."""
+    """Takes statements in, over what `__main__` has opened."""
 
     def __init__(
         self,
@@ -79,12 +78,6 @@ class Ingest:
         self._follower = follower
         self._metrics = metrics
         self._topic = topic
-        self._queries = load_queries("assay_ingest")
-
-    @property
-    def watermark_ms(self) -> int:
-        """Lists are complete up to this time, as far as this process knows."""
-        return self._follower.watermark_ms
 
     async def accept(
         self, client: Client, body: bytes, *, version: Version, put_id: UUID | None = None
@@ -94,13 +87,35 @@ class Ingest:
         `put_id` is the statementId of a PUT. Raises an IngestError; then nothing of the request is
         kept, except by NotAcknowledged, which says that this is not known.
         """
+        sent = await self.check(client, body, version=version, put_id=put_id)
+        for one in sent.statements:
+            if has_attachments(one):
+                sent.require(())
+                break
+        return await self.accept_checked(sent)
+
+    async def check(
+        self, client: Client, body: bytes, *, version: Version, put_id: UUID | None = None
+    ) -> Submission:
+        """The statements of a request, if they keep every rule but those of attachments."""
         began = time.perf_counter()
         # 1. The source decides what the statements may claim.
-        source = await self._source_of(client)
+        source = await self._sources.of(client)
         # 2. The rules of the specification, for all of them.
-        items = self._items(client.tenant, self._checked(body, version, put_id), put_id)
+        statements, single = self._checked(body, version, put_id)
+        return Submission(client, source, version, put_id, statements, single, len(body), began)
+
+    async def accept_checked(
+        self, sent: Submission, signed_by: Mapping[int, str] = NOBODY
+    ) -> list[UUID]:
+        """Accept what `check` let through and whose attachments are kept.
+
+        `signed_by` says by its index whose signature a statement carries.
+        """
+        client, source, version = sent.client, sent.source, sent.version
+        items = self._items(client.tenant, sent.statements, sent.put_id)
         # 3. No two requests of this process work on one id at the same time.
-        claim = await self._claim(client, items, len(body))
+        claim = await self._claim(client, items, sent.size)
         try:
             # 4. What is known already: the same content is a retry, another is a conflict. A void
             #    needs a right over its target.
@@ -108,26 +123,22 @@ class Ingest:
             if not fresh:
                 self._window.release(claim)
                 return [item.key.id for item in items]
+            # What is new counts against the client's rate and its quota of the day.
+            client.meter.take_statements(len(fresh))
         except BaseException:
             self._window.release(claim)
             raise
         # 5. One record, in the log before anybody is told; from then on reads find it.
-        await self._produce(client, source, version, fresh, items, claim)
+        signers = [signed_by.get(item.index) for item in fresh] if signed_by else ()
+        envelope = envelope_of(client, source, version, signers)
+        await self._produce(sent, envelope, fresh, items, claim)
         self._metrics.accepted.inc(len(fresh))
-        self._metrics.accept_seconds.observe(time.perf_counter() - began)
+        self._metrics.accept_seconds.observe(time.perf_counter() - sent.began)
         return [item.key.id for item in items]
-
-    async def _source_of(self, client: Client) -> Source:
-        if client.source is None:
-            raise NoSource("the key belongs to no source, so it cannot send statements")
-        source = await self._sources.find(client.tenant, client.source)
-        if source is None:
-            raise NoSource("the source of the key is not known")
-        return source
 
     def _checked(
         self, body: bytes, version: Version, put_id: UUID | None
-    ) -> list[CheckedStatement]:
+    ) -> tuple[list[CheckedStatement], bool]:
         try:
             checked, single = check_statements(body, version=version, limits=self._limits)
         except StatementsRefused as refused:
@@ -139,7 +150,7 @@ class Ingest:
                 raise RequestInvalid(
                     "the statement's id is not the statementId", parameter="statementId"
                 )
-        return checked
+        return checked, single
 
     @staticmethod
     def _items(tenant: str, checked: Sequence[CheckedStatement], put_id: UUID | None) -> list[Item]:
@@ -252,31 +263,37 @@ class Ingest:
             )
             if reason == "void_not_authorised":
                 refused.append(At(item.index, item.key.id))
-            entries[item.key].counts = reason is None
+            entry = entries[item.key]
+            entry.counts = reason is None
+            entry.waits = reason == "target_unknown"
+            entry.may_void = SCOPE_VOID in client.scopes
+            entry.learner_controlled = source.learner_controlled
         if refused:
             raise VoidNotAuthorised(refused)
 
     async def _produce(
         self,
-        client: Client,
-        source: Source,
-        version: Version,
+        sent_in: Submission,
+        envelope: Envelope,
         fresh: Sequence[Item],
         items: Sequence[Item],
         claim: Claim,
     ) -> None:
         """Send one record, wait for its acknowledgement, and settle the claim either way."""
         settings = self._settings
-        authority = authority_of(source, client.name, settings.public_url)
+        authority = authority_of(sent_in.source, sent_in.client.name, settings.public_url)
         settled = False
         try:
             entries = {entry.key: entry for entry in claim.entries}
             for item in fresh:
                 entries[item.key].raw = complete_statement(
-                    item.checked, statement_id=item.key.id, authority=authority, version=version
+                    item.checked,
+                    statement_id=item.key.id,
+                    authority=authority,
+                    version=STATED_VERSION[sent_in.version],
                 )
             headers = seal(
-                envelope_of(client, source, version),
+                envelope,
                 [item.key.id for item in fresh],
                 [item.checked.comparison_hash for item in fresh],
             )
@@ -306,72 +323,3 @@ class Ingest:
                 self._window.release(claim)
         self._metrics.produced.inc()
         self._follower.look_often()
-
-    async def read(self, tenant: str, wanted: ById) -> bytes:
-        """One statement by its id, also when the store has not applied it yet.
-
-        Raises StatementNotFound; a voided statement is found only as a voided one.
-        """
-        key = Key(tenant, wanted.id)
-        # The window before the store: what leaves it in between is in the store by then.
-        entry = self._window.find(key)
-        voided = self._window.is_voided(key)
-        found = await self._reader.statement(tenant, wanted.id)
-        if found is not None:
-            voided = voided or found.voided
-            raw, stored_ms = found.raw, found.stored_ms
-        elif entry is not None:
-            raw, stored_ms = entry.raw, entry.append_ms
-        else:
-            raise StatementNotFound("there is no such statement")
-        if voided != wanted.voided:
-            raise StatementNotFound(
-                "the statement is voided" if voided else "there is no such voided statement"
-            )
-        stored = iso(stored_ms)
-        return with_stored(raw, stored, stored)
-
-    async def list(self, tenant: str, search: Search, path: str) -> bytes:
-        """One page of statements as JSON. `path` is that of the resource, for `more`."""
-        settings = self._settings
-        # 1. Wait a little for what this process has had acknowledged.
-        waited_for = self._window.newest_ms
-        watermark_ms = await self._follower.refresh()
-        if watermark_ms < waited_for and settings.list_wait_seconds > 0:
-            await self._follower.reach(waited_for, settings.list_wait_seconds)
-            watermark_ms = self._follower.watermark_ms
-        # 2. One page by keyset, cut at the watermark.
-        limit = min(search.limit or settings.page_statements, settings.page_statements_max)
-        sql, arguments = compose(
-            search,
-            self._queries,
-            tenant=tenant,
-            watermark_ms=watermark_ms,
-            rows_max=limit,
-            bytes_max=settings.page_bytes_max,
-        )
-        page = await self._reader.search(sql, arguments)
-        # 3. `more` where there is more.
-        more = ""
-        if page.more:
-            stored_ms, last, _ = page.rows[-1]
-            more = f"{path}?more={more_token(search, Cursor(stored_ms, last))}"
-        statements = []
-        for stored_ms, _, raw in page.rows:
-            stored = iso(stored_ms)
-            statements.append(with_stored(raw, stored, stored))
-        return b'{"statements":[%b],"more":"%b"}' % (b",".join(statements), more.encode())
-
-
-def envelope_of(client: Client, source: Source, version: Version) -> Envelope:
-    """What the log is told of the sender (law 7: from the credential, never from the body)."""
-    return Envelope(
-        tenant=client.tenant,
-        source=client.source or "",
-        modality=source.modality,
-        client=client.name,
-        xapi_version=version,
-        vouches_for_assessors=source.vouches_for_assessors,
-        learner_controlled=source.learner_controlled,
-        may_void=SCOPE_VOID in client.scopes,
-    )

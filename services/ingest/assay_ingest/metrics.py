@@ -20,6 +20,8 @@ class IngestMetrics:
     in_flight_bytes: Gauge
     watermark_age: Gauge
     requests: Counter
+    attachments: Counter
+    signatures: Counter
     accept_seconds: Histogram
 
     @classmethod
@@ -59,6 +61,18 @@ class IngestMetrics:
                 "assay_xapi_requests",
                 "Requests answered, by method and status",
                 ["method", "status"],
+                registry=registry,
+            ),
+            attachments=Counter(
+                "assay_attachments_received",
+                "Contents of attachments that came with accepted requests",
+                registry=registry,
+            ),
+            signatures=Counter(
+                "assay_signatures_checked",
+                "Signatures of statements, by verdict: verified, key_unknown, key_not_valid, "
+                "not_covered, or refused",
+                ["verdict"],
                 registry=registry,
             ),
             accept_seconds=Histogram(
@@ -135,5 +149,36 @@ class MoverMetrics:
                 "assay_mover_partitions_broken",
                 "Input partitions that are not moved, because a person has to look",
                 registry=registry,
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardMetrics:
+    """What forwarding tells, over all targets: their names would be labels without bound."""
+
+    queued: Counter
+    sent: Counter
+    failures: Counter
+    died: Counter
+    waiting: Gauge
+    dead: Gauge
+
+    @classmethod
+    def register(cls, registry: CollectorRegistry) -> Self:
+        return cls(
+            queued=Counter(
+                "assay_forward_queued", "Statements queued, once for each target", registry=registry
+            ),
+            sent=Counter("assay_forward_sent", "Statements taken by a target", registry=registry),
+            failures=Counter(
+                "assay_forward_failures", "Requests to be tried again", registry=registry
+            ),
+            died=Counter("assay_forward_died", "Statements made dead letters", registry=registry),
+            waiting=Gauge(
+                "assay_forward_waiting", "Statements waiting for a target", registry=registry
+            ),
+            dead=Gauge(
+                "assay_forward_dead", "Dead letters that nobody has dealt with", registry=registry
             ),
         )

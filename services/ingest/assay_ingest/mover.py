@@ -18,23 +18,24 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from assay_ingest.errors import StoreNotAvailable, described
-from assay_ingest.intake import WHOLE_RECORD, Intake, Origin, Refused, take_in
+from assay_ingest.intake import WHOLE_RECORD, Intake, Origin, Refused, Taken, take_in
 from assay_ingest.metrics import MoverMetrics
 from assay_ingest.settings import MoverSettings
 from assay_ingest.sources import Sources, authority_of
 from assay_ingest.store import Reader, Refusal, Source
-from assay_ingest.versions import LATEST, negotiate
+from assay_ingest.versions import LATEST, STATED_VERSION, negotiate
 from assay_runtime.kafka import LogIdentity, client_settings, identify_log
 from assay_runtime.logs import fields
 from assay_runtime.produce import Producer, RecordTooLarge, Unacknowledged
-from assay_schemas.envelope import Envelope, seal
-from assay_schemas.statement import complete_statement
+from assay_schemas.envelope import Envelope, Headers, seal
+from assay_schemas.statement import Version, complete_statement
 from assay_schemas.topics import INPUT_PATTERN, STATEMENTS, source_of_input
 
 log = logging.getLogger(__name__)
 
 GROUP = "assay-mover"
 VERSION_HEADER = "xapi-version"
+_VERSION_BYTES = 40
 T = TypeVar("T")
 _INTERRUPTIONS = (KafkaError, IllegalStateError, StoreNotAvailable, OSError, TimeoutError)
 
@@ -48,6 +49,14 @@ class Inbound:
     origin: Origin
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+
+    @property
+    def version_sent(self) -> str | None:
+        """The version that the record states, in a form that can be kept whatever it is."""
+        sent = dict(self.headers).get(VERSION_HEADER)
+        if sent is None:
+            return None
+        return sent[:_VERSION_BYTES].decode("ascii", "backslashreplace").replace("\0", "\\0")
 
 
 @dataclass(slots=True)
@@ -224,24 +233,19 @@ class Mover:
         source = await self._until(lambda: self._sources.find(record.tenant, record.source))
         if source is None:
             return [self._refusal(record, _whole("unknown_source", record.value))]
-        sent = dict(record.headers).get(VERSION_HEADER, LATEST.encode())
-        version = negotiate(sent.decode("ascii", "replace"))
+        sent = record.version_sent
+        version = negotiate(LATEST if sent is None else sent)
         if version is None:
             return [self._refusal(record, _whole("version_not_known", record.value))]
         intake = take_in(record.value, record.origin, version=version, limits=self._limits)
         if intake.taken:
-            client = f"in-{record.tenant}-{record.source}"
-            authority = authority_of(source, client, self._settings.public_url)
-            value = b"[%b]" % b",".join(
-                complete_statement(
-                    one.checked, statement_id=one.id, authority=authority, version=version
-                )
-                for one in intake.taken
-            )
-            headers = seal(
-                _envelope(record, source, client, version),
-                [one.id for one in intake.taken],
-                [one.checked.comparison_hash for one in intake.taken],
+            value, headers = record_of(
+                record.tenant,
+                record.source,
+                source,
+                version,
+                intake.taken,
+                self._settings.public_url,
             )
             try:
                 await self._until(
@@ -280,6 +284,8 @@ class Mover:
             reason=refused.reason,
             detail=[described(error) for error in refused.errors],
             body=refused.body,
+            cluster_id=record.origin.cluster_id,
+            xapi_version=record.version_sent,
         )
 
     def _note_lag(
@@ -305,15 +311,34 @@ def _all_too_large(intake: Intake) -> None:
     intake.taken.clear()
 
 
-def _envelope(record: Inbound, source: Source, client: str, version: str) -> Envelope:
-    return Envelope(
-        tenant=record.tenant,
-        source=record.source,
+def record_of(
+    tenant: str,
+    source_id: str,
+    source: Source,
+    version: Version,
+    taken: Sequence[Taken],
+    public_url: str,
+) -> tuple[bytes, Headers]:
+    """Value and headers of the record of the log that holds statements of an input topic."""
+    client = f"in-{tenant}-{source_id}"
+    authority = authority_of(source, client, public_url)
+    value = b"[%b]" % b",".join(
+        complete_statement(
+            one.checked, statement_id=one.id, authority=authority, version=STATED_VERSION[version]
+        )
+        for one in taken
+    )
+    envelope = Envelope(
+        tenant=tenant,
+        source=source_id,
         modality=source.modality,
         client=client,
         xapi_version=version,
         vouches_for_assessors=source.vouches_for_assessors,
         learner_controlled=source.learner_controlled,
+    )
+    return value, seal(
+        envelope, [one.id for one in taken], [one.checked.comparison_hash for one in taken]
     )
 
 

@@ -3,27 +3,41 @@
 Whatever is wrong with a record raises: the consumer then sets that one record aside.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
-import jiter
 import msgspec
 
 from assay_ingest.first import Coordinates, Copy, Key
 from assay_runtime.consume import Record
-from assay_schemas.envelope import open_envelope
-from assay_schemas.terms import statement_terms
+from assay_schemas.agents import agent_key, authority_key
+from assay_schemas.envelope import Envelope, open_envelope
+from assay_schemas.terms import StatementTerms, statement_terms
 
 
 class RecordInvalid(ValueError):
     """A record is not one that `ingest` or `mover` could have written."""
 
 
+# What `statement_related` and `statement_via` hold a term as.
+AGENT = "a"
+RELATED_AGENT = "r"
+ACTIVITY = "o"
+RELATED_ACTIVITY = "c"
+VERB = "v"
+REGISTRATION = "g"
+
+
 class Row(Copy, frozen=True, gc=False):
-    """One copy of a statement with all that the projection writes of it."""
+    """One copy of a statement with all that the projection writes of it.
+
+    `related` are pairs of RELATED_AGENT or RELATED_ACTIVITY and a term; `target` is the statement
+    that it refers to; `definitions`, `names` and `attachments` are those of `StatementTerms`.
+    """
 
     version: str
     verb: UUID
@@ -31,10 +45,16 @@ class Row(Copy, frozen=True, gc=False):
     activity: UUID | None
     registration: UUID | None
     timestamp: datetime | None
+    authority: UUID
     agents: tuple[UUID, ...]
+    related: tuple[tuple[str, UUID], ...]
+    target: UUID | None
     voids: UUID | None
     may_void: bool
     learner_controlled: bool
+    attachments: tuple[str, ...]
+    definitions: tuple[tuple[str, bytes], ...]
+    names: tuple[tuple[str, str], ...]
 
 
 _split = msgspec.json.Decoder(list[msgspec.Raw])
@@ -65,34 +85,93 @@ def rows_of(batch: Sequence[Record]) -> Iterator[Row]:
             zip(raws, opened.ids, opened.hashes, strict=True)
         ):
             text = bytes(raw)
-            document = jiter.from_json(text)
-            if document.get("id", "").lower() != str(statement_id):
+            terms = statement_terms(text)
+            if terms.id != statement_id:
                 raise RecordInvalid("the envelope names another id than the statement")
-            terms = statement_terms(document)
-            keys = dict.fromkeys((*terms.actor_keys, *terms.object_agent_keys))
-            yield Row(
-                key=Key(envelope.tenant, statement_id),
-                at=Coordinates(record.append_ms, record.partition, record.offset, index),
-                stored_ms=record.stored_ms,
-                body_hash=body_hash,
-                source=envelope.source,
-                client=envelope.client,
-                raw=text,
-                version=envelope.xapi_version,
-                verb=term(terms.verb_id),
-                actor=None if terms.actor_key is None else term(terms.actor_key),
-                activity=None if terms.activity_id is None else term(terms.activity_id),
-                registration=terms.registration,
-                timestamp=terms.timestamp,
-                agents=tuple(term(key) for key in keys),
-                voids=terms.voids,
-                may_void=envelope.may_void,
-                learner_controlled=envelope.learner_controlled,
+            yield row_of(
+                terms,
+                Key(envelope.tenant, statement_id),
+                Coordinates(record.append_ms, record.partition, record.offset, index),
+                record.stored_ms,
+                body_hash,
+                text,
+                envelope,
             )
 
 
-def agents_of(raw: bytes) -> tuple[UUID, ...]:
-    """The agents under which a recorded statement was indexed."""
-    terms = statement_terms(jiter.from_json(raw))
-    keys = dict.fromkeys((*terms.actor_keys, *terms.object_agent_keys))
-    return tuple(term(key) for key in keys)
+def row_of(
+    terms: StatementTerms,
+    key: Key,
+    at: Coordinates,
+    stored_ms: int,
+    body_hash: bytes,
+    raw: bytes,
+    envelope: Envelope,
+) -> Row:
+    """The row of one copy, whose `terms` are those of its bytes."""
+    return Row(
+        key=key,
+        at=at,
+        stored_ms=stored_ms,
+        body_hash=body_hash,
+        source=envelope.source,
+        client=envelope.client,
+        raw=raw,
+        version=envelope.xapi_version,
+        verb=term(terms.verb_id),
+        actor=None if terms.actor_key is None else term(terms.actor_key),
+        activity=None if terms.activity_id is None else term(terms.activity_id),
+        registration=terms.registration,
+        timestamp=terms.timestamp,
+        authority=term(terms.authority),
+        agents=agents_of(terms),
+        related=related_of(terms),
+        target=terms.statement_ref,
+        voids=terms.voids,
+        may_void=envelope.may_void,
+        learner_controlled=envelope.learner_controlled,
+        attachments=terms.attachments,
+        definitions=terms.definitions,
+        names=terms.names,
+    )
+
+
+def agents_of(terms: StatementTerms) -> tuple[UUID, ...]:
+    """Whom a statement is about: the terms of its actor and object, and of their members."""
+    keys = terms.actor_keys
+    if len(keys) > 1 or terms.object_agent_keys:
+        keys = tuple(dict.fromkeys((*keys, *terms.object_agent_keys)))
+    return tuple([term(key) for key in keys])
+
+
+def related_of(terms: StatementTerms) -> tuple[tuple[str, UUID], ...]:
+    """What only `related_agents` and `related_activities` find. The authority has a column."""
+    found = [(RELATED_ACTIVITY, term(iri)) for iri in terms.related_activity_ids]
+    if terms.related_agent_keys:
+        authority = terms.authority
+        found += [
+            (RELATED_AGENT, term(key)) for key in terms.related_agent_keys if key != authority
+        ]
+    return tuple(found)
+
+
+def terms_via(terms: StatementTerms) -> Iterator[tuple[str, UUID]]:
+    """All that a statement which leads to this one is found by: pairs of a kind and a term."""
+    yield VERB, term(terms.verb_id)
+    if terms.activity_id is not None:
+        yield ACTIVITY, term(terms.activity_id)
+    if terms.registration is not None:
+        yield REGISTRATION, terms.registration
+    agents = agents_of(terms)
+    for agent in agents:
+        yield AGENT, agent
+    authority = term(terms.authority)
+    if authority not in agents:
+        yield RELATED_AGENT, authority
+    yield from related_of(terms)
+
+
+def authority_term(authority: Mapping[str, Any]) -> UUID:
+    """How the authority of a statement is indexed: an agent, or a group of two."""
+    members = (agent_key(member) for member in authority.get("member", ()))
+    return term(authority_key(agent_key(authority), [key for key in members if key is not None]))

@@ -1,4 +1,4 @@
-"""The statements search: parameters in, SQL from named fragments out, `more` as a stateless token.
+"""The statements search: what its parameters mean, and `more` as a stateless token.
 
 Pure. Source of the parameters: xAPI 1.0.3 Communication 2.1.3, IEEE 9274.1.1 4.1.6.1.
 
@@ -9,39 +9,32 @@ tenant is never in it but comes from the reader's key.
 
 import base64
 import binascii
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import msgspec
 
-from assay_ingest.errors import NotSupportedYet, RequestInvalid
+from assay_ingest.canonical import FORMATS, Format
+from assay_ingest.errors import RequestInvalid
+from assay_ingest.parameters import (
+    agent_parameter,
+    check_known,
+    iri_parameter,
+    time_parameter,
+    uuid_parameter,
+)
 from assay_ingest.records import term
 from assay_ingest.times import milliseconds_of
-from assay_runtime.sql import Queries
-from assay_schemas.agents import agent_key
-from assay_schemas.limits import Limits
-from assay_schemas.statement import StatementsRefused, Version, check_statements
-from assay_schemas.xapi_types import parse_timestamp
+from assay_schemas.statement import Version
 
 Parameters = Sequence[tuple[str, str]]
 
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_PLACEHOLDER = re.compile(r"(?<!:):([a-z_]+)")
 _BY_ID = ("statementId", "voidedStatementId")
 _FILTERS = ("agent", "verb", "activity", "registration", "since", "until", "limit", "ascending")
-_LATER = ("format", "attachments", "related_agents", "related_activities")
-# What may be asked of a parameter that is not served yet: its default changes nothing.
-_DEFAULTS = {
-    "format": "exact",
-    "attachments": "false",
-    "related_agents": "false",
-    "related_activities": "false",
-}
-_LIMITS = Limits()
+_BROAD = ("related_agents", "related_activities")
+# How the answer looks; these may stand beside an id too.
+_FORMS = ("format", "attachments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +47,22 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class ById:
-    """One statement is asked for; a voided one is found only under `voided`."""
+    """One statement is asked for; a voided one only under `voided`. `mine` as in Search."""
 
     id: UUID
     voided: bool
+    format: Format = "exact"
+    attachments: bool = False
+    mine: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A list is asked for. `given` are the parameters as sent, for the `more` token."""
+    """A list is asked for. `given` are the parameters as sent, for the `more` token.
+
+    Filters are terms as `records.term` makes them. `mine` is no parameter but a bound of the
+    reader: only statements with this authority (`records.authority_term`) are found.
+    """
 
     given: tuple[tuple[str, str], ...] = ()
     agent: UUID | None = None
@@ -74,6 +74,11 @@ class Search:
     limit: int = 0
     ascending: bool = False
     cursor: Cursor | None = None
+    format: Format = "exact"
+    attachments: bool = False
+    related_agents: bool = False
+    related_activities: bool = False
+    mine: UUID | None = None
 
 
 def parse_parameters(parameters: Parameters, *, version: Version) -> ById | Search:
@@ -84,15 +89,20 @@ def parse_parameters(parameters: Parameters, *, version: Version) -> ById | Sear
         if values:
             raise RequestInvalid("more stands alone: it holds every filter", parameter="more")
         return _continued(more, version)
-    _check_names(values)
+    check_known(values, (*_BY_ID, *_FILTERS, *_BROAD, *_FORMS))
     for name in _BY_ID:
         if name in values:
-            others = sorted(values.keys() - {name, "format", "attachments"})
+            others = sorted(values.keys() - {name, *_FORMS})
             if others:
                 raise RequestInvalid(
                     f"{name} may not stand beside {', '.join(others)}", parameter=name
                 )
-            return ById(id=_uuid(name, values[name]), voided=name == "voidedStatementId")
+            return ById(
+                id=uuid_parameter(name, values[name]),
+                voided=name == "voidedStatementId",
+                format=_format(values),
+                attachments=_flag("attachments", values.get("attachments", "false")),
+            )
     return _search(values, version)
 
 
@@ -105,18 +115,6 @@ def _each_once(parameters: Parameters) -> dict[str, str]:
     return values
 
 
-def _check_names(values: dict[str, str]) -> None:
-    for name, value in values.items():
-        if name in _DEFAULTS:
-            if value != _DEFAULTS[name]:
-                raise NotSupportedYet(
-                    f"{name} other than {_DEFAULTS[name]} is not supported yet", parameter=name
-                )
-        elif name not in _BY_ID and name not in _FILTERS:
-            # The name comes from the sender, so it is cut.
-            raise RequestInvalid(f"{name[:60]} is not a parameter here", parameter=name[:60])
-
-
 def _search(values: dict[str, str], version: Version) -> Search:
     agent = values.get("agent")
     verb = values.get("verb")
@@ -124,33 +122,24 @@ def _search(values: dict[str, str], version: Version) -> Search:
     registration = values.get("registration")
     return Search(
         given=tuple(values.items()),
-        agent=None if agent is None else term(_agent(agent, version)),
-        verb=None if verb is None else term(_iri("verb", verb, version)),
-        activity=None if activity is None else term(_iri("activity", activity, version)),
-        registration=None if registration is None else _uuid("registration", registration),
+        agent=None if agent is None else term(agent_parameter("agent", agent, version).key),
+        verb=None if verb is None else term(iri_parameter("verb", verb, version)),
+        activity=None if activity is None else term(iri_parameter("activity", activity, version)),
+        registration=None if registration is None else uuid_parameter("registration", registration),
         since_ms=_time("since", values.get("since")),
         until_ms=_time("until", values.get("until")),
         limit=_limit(values.get("limit", "0")),
         ascending=_flag("ascending", values.get("ascending", "false")),
+        format=_format(values),
+        attachments=_flag("attachments", values.get("attachments", "false")),
+        related_agents=_flag("related_agents", values.get("related_agents", "false")),
+        related_activities=_flag("related_activities", values.get("related_activities", "false")),
     )
-
-
-def _uuid(name: str, value: str) -> UUID:
-    if _UUID.fullmatch(value) is None:
-        raise RequestInvalid(f"{name} must be a UUID", parameter=name)
-    return UUID(value)
 
 
 def _time(name: str, value: str | None) -> int | None:
     # Rounding down is exact: `stored` has whole milliseconds, `since` excludes, `until` includes.
-    return None if value is None else milliseconds_of(_timestamp(name, value))
-
-
-def _timestamp(name: str, value: str) -> datetime:
-    try:
-        return parse_timestamp(value)
-    except ValueError as error:
-        raise RequestInvalid(f"{name} must be a timestamp: {error}", parameter=name) from None
+    return None if value is None else milliseconds_of(time_parameter(name, value))
 
 
 def _limit(value: str) -> int:
@@ -159,42 +148,18 @@ def _limit(value: str) -> int:
     return int(value)
 
 
+def _format(values: dict[str, str]) -> Format:
+    value = values.get("format", "exact")
+    for known in FORMATS:
+        if value == known:
+            return known
+    raise RequestInvalid(f"format must be one of {', '.join(FORMATS)}", parameter="format")
+
+
 def _flag(name: str, value: str) -> bool:
     if value not in ("true", "false"):
         raise RequestInvalid(f"{name} must be true or false", parameter=name)
     return value == "true"
-
-
-def _iri(name: str, value: str, version: Version) -> str:
-    _check_as_statement(name, {"object": {"id": value}}, version)
-    return value
-
-
-def _agent(value: str, version: Version) -> str:
-    try:
-        agent = msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        raise RequestInvalid("agent must be an agent as JSON", parameter="agent") from None
-    if not isinstance(agent, dict):
-        raise RequestInvalid("agent must be an agent as a JSON object", parameter="agent")
-    _check_as_statement("agent", {"actor": agent}, version)
-    key = agent_key(agent)
-    if key is None:
-        raise RequestInvalid("agent must have an identifier", parameter="agent")
-    return key
-
-
-def _check_as_statement(name: str, part: dict[str, Any], version: Version) -> None:
-    """Hold a part of a statement to the rules of statements: the same IRIs and agents are good."""
-    statement: dict[str, Any] = {
-        "actor": {"mbox": "mailto:nobody@example.org"},
-        "verb": {"id": "http://example.org/verb"},
-        "object": {"id": "http://example.org/activity"},
-    }
-    try:
-        check_statements(msgspec.json.encode(statement | part), version=version, limits=_LIMITS)
-    except StatementsRefused as refused:
-        raise RequestInvalid(f"{name}: {refused.errors[0].message}", parameter=name) from None
 
 
 def more_token(search: Search, last: Cursor) -> str:
@@ -212,81 +177,10 @@ def _continued(token: str, version: Version) -> Search:
     except (binascii.Error, msgspec.MsgspecError, ValueError):
         raise wrong from None
     values = _each_once(given)
-    _check_names(values)
+    check_known(values, (*_BY_ID, *_FILTERS, *_BROAD, *_FORMS))
     if any(name in values for name in _BY_ID) or not 0 <= stored_ms < 2**53:
         raise wrong
-    search = _search(values, version)
-    return Search(
-        given=search.given,
-        agent=search.agent,
-        verb=search.verb,
-        activity=search.activity,
-        registration=search.registration,
-        since_ms=search.since_ms,
-        until_ms=search.until_ms,
-        limit=search.limit,
-        ascending=search.ascending,
-        cursor=cursor,
-    )
+    return replace(_search(values, version), cursor=cursor)
 
 
 _token = msgspec.json.Decoder(tuple[tuple[tuple[str, str], ...], int, str])
-
-
-def compose(
-    search: Search,
-    queries: Queries,
-    *,
-    tenant: str,
-    watermark_ms: int,
-    rows_max: int,
-    bytes_max: int,
-) -> tuple[str, list[object]]:
-    """SQL and arguments for one page, one row longer than `rows_max` in its innermost part.
-
-    The answer's column `found` counts that row, which is how the reader knows of another page.
-    """
-    until_ms = watermark_ms if search.until_ms is None else min(search.until_ms, watermark_ms)
-    parts = ["search_head"]
-    values: dict[str, object] = {"tenant": tenant, "at_most": until_ms}
-    if search.agent is None:
-        parts.append("search_from_statements")
-    else:
-        parts.append("search_from_agent")
-        values["agent"] = search.agent
-    for name, value in (
-        ("verb", search.verb),
-        ("activity", search.activity),
-        ("registration", search.registration),
-    ):
-        if value is not None:
-            parts.append(f"search_{name}")
-            values[name] = value
-    parts.append("search_at_most")
-    if search.since_ms is not None:
-        parts.append("search_since")
-        values["since"] = search.since_ms
-    if search.cursor is not None:
-        parts.append("search_after_ascending" if search.ascending else "search_after_descending")
-        values["cursor_stored"] = search.cursor.stored_ms
-        values["cursor_id"] = search.cursor.id
-    parts.append("search_tail")
-    values |= {"rows": rows_max + 1, "bytes": bytes_max, "page": rows_max}
-    text = "\n".join(queries[part] for part in parts)
-    text = text.replace("{driver}", "s" if search.agent is None else "a")
-    text = text.replace("{direction}", "asc" if search.ascending else "desc")
-    return _numbered(text, values)
-
-
-def _numbered(text: str, values: dict[str, object]) -> tuple[str, list[object]]:
-    """`:name` becomes `$n`; each value is passed once."""
-    order: list[str] = []
-
-    def number(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in order:
-            order.append(name)
-        return f"${order.index(name) + 1}"
-
-    numbered = _PLACEHOLDER.sub(number, text)
-    return numbered, [values[name] for name in order]

@@ -4,7 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from assay_ingest.errors import NoSource
 from assay_ingest.store import Reader, Source
+from assay_runtime.auth import Client
 
 _ENTRIES = 10_000
 
@@ -28,6 +30,19 @@ class Sources:
             self._known.clear()
         self._known[tenant, source] = (now + self._seconds, found)
         return found
+
+    async def of(self, client: Client) -> Source:
+        """The source of a client. Raises NoSource."""
+        if client.source is None:
+            raise NoSource("the key belongs to no source, so it can have no statements")
+        source = await self.find(client.tenant, client.source)
+        if source is None:
+            raise NoSource("the source of the key is not known")
+        return source
+
+    async def authority(self, client: Client, public_url: str) -> Mapping[str, Any]:
+        """The agent in whose name statements of the client stand. Raises NoSource."""
+        return authority_of(await self.of(client), client.name, public_url)
 
 
 def authority_of(source: Source, client: str, public_url: str) -> Mapping[str, Any]:

@@ -5,9 +5,10 @@ database that is away raises StoreNotAvailable). `Writer` works inside the trans
 and lets the driver's errors through, because the consumer tells "not now" from "invalid" by them.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +16,17 @@ import msgspec
 
 from assay_ingest.errors import StoreNotAvailable
 from assay_ingest.first import Coordinates, Copy, Holder, Key, Known, order
+from assay_ingest.index_store import columns
 from assay_ingest.lookup import Lookup
-from assay_ingest.records import Row, agents_of
+from assay_ingest.records import Row, agents_of, term
+from assay_ingest.search import Cursor, Search
+from assay_ingest.search_sql import Leaders, compose, read_stretch
 from assay_runtime.postgres import TRANSIENT, Connection, Pool
 from assay_runtime.sql import load_queries
+from assay_schemas.terms import StatementTerms, statement_terms
 
-# Held by each batch; "store" in hexadecimal. Only one batch with voids runs at a time.
-VOID_LOCK = 0x73746F7265
+# Held by each batch; "store" in hexadecimal. Only one batch with references runs at a time.
+REFERENCE_LOCK = 0x73746F7265
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Voider:
+    """From whom a void is, and what that may do."""
+
+    source: str
+    learner_controlled: bool
+    may_void: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """How far the store is in one partition."""
 
@@ -52,11 +66,24 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class PageBounds:
+    """What one page may hold, and how much may be read for it: per query, and in all seconds."""
+
+    rows_max: int
+    bytes_max: int
+    scan_rows_max: int
+    seconds_max: float
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of a search as (stored_ms, id, raw), and whether there are more behind them."""
+    """Rows of a search as (stored_ms, id, raw), and where the list goes on, if it does.
+
+    A page that goes on may have fewer rows than were asked for, even none.
+    """
 
     rows: list[tuple[int, UUID, bytes]]
-    more: bool
+    next: Cursor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +101,8 @@ class Refusal:
     reason: str
     detail: Sequence[Mapping[str, Any]]
     body: bytes | None
+    cluster_id: str
+    xapi_version: str | None
 
 
 class Reader:
@@ -126,15 +155,50 @@ class Reader:
             row = await connection.fetchrow(self._sql["find_statement"], tenant, statement_id)
         return None if row is None else Found(row["stored_ms"], row["raw"], row["voided"])
 
-    async def search(self, sql: str, arguments: Sequence[object]) -> Page:
-        """Run what `search.compose` made."""
+    async def voids(self, tenant: str, target: UUID) -> list[Voider]:
+        """Who voids `target`, whether it counts or not."""
         async with self._connection() as connection:
-            rows = await connection.fetch(sql, *arguments)
-        found = rows[0]["found"] if rows else 0
-        return Page(
-            rows=[(row["stored_ms"], row["id"], row["raw"]) for row in rows],
-            more=found > len(rows),
-        )
+            rows = await connection.fetch(self._sql["find_voids"], tenant, target)
+        return [Voider(row["source"], row["learner_controlled"], row["may_void"]) for row in rows]
+
+    async def definitions(self, tenant: str, activities: Collection[str]) -> dict[str, bytes]:
+        """The merged definitions, as JSON, of those of `activities` (IRIs) that have one."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(
+                self._sql["find_definitions"], tenant, sorted({term(one) for one in activities})
+            )
+        return {row["iri"]: row["definition"].encode() for row in rows}
+
+    async def search(
+        self, search: Search, *, tenant: str, watermark_ms: int, bounds: PageBounds
+    ) -> Page:
+        """One page, stretch by stretch, until it is full, the list ends, or its time is over."""
+        deadline = time.monotonic() + bounds.seconds_max
+        leaders = Leaders(search)
+        rows: list[tuple[int, UUID, bytes]] = []
+        size = 0
+        while True:
+            leader = leaders.choose()
+            sql, arguments = compose(
+                search,
+                self._sql,
+                tenant=tenant,
+                watermark_ms=watermark_ms,
+                rows_max=bounds.rows_max - len(rows),
+                bytes_max=bounds.bytes_max - size,
+                scan_rows_max=bounds.scan_rows_max,
+                leader=leader,
+            )
+            async with self._connection() as connection:
+                answer = await connection.fetch(sql, *arguments)
+            found = read_stretch(map(dict, answer), bounds.rows_max - len(rows))
+            rows += found.rows
+            size += sum(len(raw) for _, _, raw in found.rows)
+            is_full = found.is_cut or len(rows) >= bounds.rows_max or size >= bounds.bytes_max
+            if found.next is None or is_full or time.monotonic() >= deadline:
+                return Page(rows, found.next)
+            leaders.came(leader, search.cursor, found.next)
+            search = replace(search, cursor=found.next)
 
     async def applied(self, topic: str) -> dict[int, Applied]:
         """Per partition, how far the store is."""
@@ -163,14 +227,20 @@ class Reader:
                 [one.reason for one in refusals],
                 [msgspec.json.encode(one.detail).decode() for one in refusals],
                 [one.body for one in refusals],
+                [one.cluster_id for one in refusals],
+                [one.xapi_version for one in refusals],
             )
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Identities whose first is a copy of this batch; `replaced` says whom it took the place of."""
+    """Identities whose first is a copy of this batch; `replaced` says whom it took the place of.
+
+    `are_referred_to` says whether any of them is the target of a reference that is known already.
+    """
 
     won: frozenset[Key]
+    are_referred_to: bool
     replaced: dict[Key, tuple[Holder, int]]
 
 
@@ -180,8 +250,8 @@ class Writer:
     def __init__(self) -> None:
         self._sql = load_queries("assay_ingest")
 
-    async def begin_batch(self, connection: Connection, *, has_voids: bool) -> None:
-        await connection.execute(self._sql["begin_batch"], VOID_LOCK, has_voids)
+    async def begin_batch(self, connection: Connection, *, has_references: bool) -> None:
+        await connection.execute(self._sql["begin_batch"], REFERENCE_LOCK, has_references)
 
     async def claim_keys(self, connection: Connection, rows: Sequence[Row]) -> Claims:
         """Write the identities of `rows` (each once) where they are earlier than what is there."""
@@ -200,13 +270,15 @@ class Writer:
         )
         won: list[Key] = []
         replaced: dict[Key, tuple[Holder, int]] = {}
-        for tenant, statement_id, append, partition, offset, index, stored, body_hash in answers:
-            key = Key(tenant, statement_id)
+        are_referred_to = False
+        for tenant, one, append, partition, offset, index, stored, body_hash, is_target in answers:
+            key = Key(tenant, one)
             won.append(key)
+            are_referred_to = are_referred_to or is_target
             if append is not None:
                 at = Coordinates(append, partition, offset, index)
                 replaced[key] = (Holder(at, body_hash), stored)
-        return Claims(won=frozenset(won), replaced=replaced)
+        return Claims(frozenset(won), are_referred_to, replaced)
 
     async def holders(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, Holder]:
         answers = await connection.fetch(
@@ -235,6 +307,7 @@ class Writer:
             [row.timestamp for row in rows],
             [row.voids for row in rows],
             [row.raw for row in rows],
+            [row.authority for row in rows],
         )
         places = [
             (row.key.tenant, agent, row.stored_ms, row.key.id)
@@ -242,32 +315,34 @@ class Writer:
             for agent in row.agents
         ]
         if places:
-            await connection.execute(self._sql["insert_agents"], *_columns(places))
+            await connection.execute(self._sql["insert_agents"], *columns(places))
 
     async def delete_statements(
         self, connection: Connection, replaced: Mapping[Key, tuple[Holder, int]]
-    ) -> list[Copy]:
-        """Take away the rows of copies that are no longer the first, and all that hangs on them."""
+    ) -> list[tuple[Copy, StatementTerms]]:
+        """Take away the rows of copies that are no longer the first, their agents and voids."""
         rows = await connection.fetch(
             self._sql["delete_statements"],
             [key.tenant for key in replaced],
             [stored_ms for _, stored_ms in replaced.values()],
             [key.id for key in replaced],
         )
-        copies: list[Copy] = []
+        copies: list[tuple[Copy, StatementTerms]] = []
         agents: list[tuple[str, UUID, int, UUID]] = []
         voids: list[tuple[str, UUID, UUID]] = []
         for tenant, stored_ms, statement_id, source, client, target, raw in rows:
             key = Key(tenant, statement_id)
             holder = replaced[key][0]
-            copies.append(Copy(key, holder.at, stored_ms, holder.body_hash, source, client, raw))
-            agents += [(tenant, agent, stored_ms, statement_id) for agent in agents_of(raw)]
+            copy = Copy(key, holder.at, stored_ms, holder.body_hash, source, client, raw)
+            terms = statement_terms(raw)
+            copies.append((copy, terms))
+            agents += [(tenant, agent, stored_ms, statement_id) for agent in agents_of(terms)]
             if target is not None:
                 voids.append((tenant, target, statement_id))
         if agents:
-            await connection.execute(self._sql["delete_agents"], *_columns(agents))
+            await connection.execute(self._sql["delete_agents"], *columns(agents))
         if voids:
-            await connection.execute(self._sql["delete_voids"], *_columns(sorted(voids)))
+            await connection.execute(self._sql["delete_voids"], *columns(sorted(voids)))
         return copies
 
     async def keep_conflicts(self, connection: Connection, losers: Sequence[Copy]) -> None:
@@ -290,7 +365,7 @@ class Writer:
         """A copy that is now the first, or has its content, is no conflict any more."""
         await connection.execute(
             self._sql["forget_conflicts"],
-            *_columns([(one.key.tenant, one.key.id, one.body_hash) for one in firsts]),
+            *columns([(one.key.tenant, one.key.id, one.body_hash) for one in firsts]),
         )
 
     async def insert_voids(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -307,7 +382,7 @@ class Writer:
             for row in rows
             if row.voids is not None
         )
-        await connection.execute(self._sql["insert_voids"], *_columns(voids))
+        await connection.execute(self._sql["insert_voids"], *columns(voids))
 
     async def judge_voids(self, connection: Connection, targets: Iterable[Key]) -> None:
         """Decide anew whether the voids of `targets` count."""
@@ -315,8 +390,3 @@ class Writer:
         await connection.execute(
             self._sql["judge_voids"], [key.tenant for key in places], [key.id for key in places]
         )
-
-
-def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
-    """Rows turned into one list per column, as `unnest` wants them."""
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,9 +1,14 @@
 """Which version's rules hold: what the header of a request, or of an input record, asks for."""
 
+from collections.abc import Mapping
+
 from assay_schemas.statement import Version
 
 LATEST: Version = "2.0.0"
 SERVED: tuple[Version, ...] = ("1.0.3", "2.0.0")
+# What `version` becomes in a statement that was sent without one (1.0.3 Data 2.4.10: "1.0.0";
+# IEEE 9274.1.1 4.2.4.3).
+STATED_VERSION: Mapping[Version, str] = {"1.0.3": "1.0.0", "2.0.0": "2.0.0"}
 
 
 def negotiate(sent: str) -> Version | None:

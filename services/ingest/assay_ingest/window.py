@@ -31,7 +31,8 @@ class State(Enum):
 class Entry:
     """One statement on its way.
 
-    `counts` says whether it, as a void, takes effect; `gone` that it has left the window.
+    `counts` says whether it, as a void, takes effect; `waits` that its target was not known yet,
+    and the next two what it may do when that comes; `gone` that it has left the window.
     """
 
     key: Key
@@ -43,6 +44,9 @@ class Entry:
     raw: bytes = b""
     append_ms: int = 0
     counts: bool = False
+    waits: bool = False
+    may_void: bool = False
+    learner_controlled: bool = False
     gone: bool = False
 
 
@@ -67,6 +71,7 @@ class Window:
         self._waiting: dict[int, list[tuple[int, int, Claim]]] = {}
         self._unknown: list[tuple[int, int, Claim]] = []
         self._voided: dict[Key, int] = {}
+        self._early: dict[Key, list[Entry]] = {}
         self._number = 0
         self._claimed = 0
         self.bytes = 0
@@ -138,6 +143,8 @@ class Window:
             if entry.counts and entry.voids is not None:
                 target = entry.key._replace(id=entry.voids)
                 self._voided[target] = self._voided.get(target, 0) + 1
+            if entry.waits and entry.voids is not None:
+                self._early.setdefault(entry.key._replace(id=entry.voids), []).append(entry)
         self._number += 1
         heap = self._waiting.setdefault(partition, [])
         heapq.heappush(heap, (offset, self._number, claim))
@@ -165,6 +172,10 @@ class Window:
         """Whether a void of `key` that counts is in the log, but not applied yet."""
         return key in self._voided
 
+    def early_voids(self, key: Key) -> Sequence[Entry]:
+        """Voids of `key` in the log that came before it, and are not applied yet."""
+        return tuple(self._early.get(key, ()))
+
     def applied(self, partition: int, next_offset: int) -> None:
         """The store has applied everything before `next_offset` of `partition`."""
         heap = self._waiting.get(partition)
@@ -186,6 +197,11 @@ class Window:
                 self._voided[target] -= 1
                 if self._voided[target] == 0:
                     del self._voided[target]
+            if entry.waits and entry.state is State.IN_THE_LOG and entry.voids is not None:
+                target = entry.key._replace(id=entry.voids)
+                self._early[target].remove(entry)
+                if not self._early[target]:
+                    del self._early[target]
         self._claimed -= len(claim.entries)
         self.bytes -= claim.size
 

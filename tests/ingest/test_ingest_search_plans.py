@@ -1,0 +1,99 @@
+"""The SQL of the search: every combination of filters follows indexes in order, and is bounded."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from assay_ingest.__main__ import INDEXES_ONLY
+from assay_ingest.search import Cursor, Search
+from assay_ingest.search_sql import compose
+from assay_runtime.sql import load_queries
+from assay_testing import Database
+
+QUERIES = load_queries("assay_ingest")
+FILTERS: dict[str, dict[str, object]] = {
+    "agent": {"agent": uuid4()},
+    "related_agents": {"agent": uuid4(), "related_agents": True},
+    "verb": {"verb": uuid4()},
+    "activity": {"activity": uuid4()},
+    "related_activities": {"activity": uuid4(), "related_activities": True},
+    "registration": {"registration": uuid4()},
+    "mine": {"mine": uuid4()},
+    "since": {"since_ms": 5},
+    "until": {"until_ms": 9},
+    "cursor": {"cursor": Cursor(7, uuid4())},
+    "ascending": {"ascending": True},
+    "all": {
+        "agent": uuid4(),
+        "related_agents": True,
+        "verb": uuid4(),
+        "activity": uuid4(),
+        "related_activities": True,
+        "registration": uuid4(),
+        "mine": uuid4(),
+        "cursor": Cursor(7, uuid4()),
+    },
+}
+LEADERS = ("registration", "agent", "activity", "verb")
+# A full sort is fine for one page, and for what shares one millisecond.
+SORTS_OF_A_PAGE = {"Limit", "Unique", "Incremental Sort", "WindowAgg", "Nested Loop"}
+
+
+@pytest.fixture
+async def reader(postgres: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as the front's role, with the settings of its pool."""
+    connection = await postgres.connect("assay_ingest")
+    try:
+        for name, value in INDEXES_ONLY.items():
+            await connection.execute(f"set {name} = {value}")
+        yield connection
+    finally:
+        await connection.close()
+
+
+def searches() -> Iterator[tuple[tuple[str, ...], Search]]:
+    for count in (1, 2):
+        for names in itertools.combinations(FILTERS, count):
+            arguments: dict[str, object] = {}
+            for name in names:
+                arguments |= FILTERS[name]
+            yield names, Search(**arguments)  # type: ignore[arg-type] # the values fit their names
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+async def test_every_combination_of_filters_is_planned_over_indexes_in_order(
+    reader: asyncpg.Connection,
+) -> None:
+    for (names, search), leader in itertools.product(searches(), (None, *LEADERS)):
+        if leader is not None and getattr(search, leader) is None:
+            continue
+        sql, values = compose(
+            search,
+            QUERIES,
+            tenant="t1",
+            watermark_ms=100,
+            rows_max=10,
+            bytes_max=1000,
+            scan_rows_max=50,
+            leader=leader,
+        )
+        assert "{" not in sql, names
+        text = await reader.fetchval(f"explain (format json) {sql}", *values)
+        plan = json.loads(text)[0]["Plan"]
+        for node in nodes(plan):
+            kind = node["Node Type"]
+            assert kind not in {"Seq Scan", "Bitmap Heap Scan", "Hash Join"}, (names, kind)
+            if kind == "Sort":
+                # What is sorted is a page, never an index: no scan stands directly below.
+                below = {one["Node Type"] for one in node["Plans"]}
+                assert below <= SORTS_OF_A_PAGE, (names, below)
