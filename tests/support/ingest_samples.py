@@ -12,6 +12,14 @@ from assay_schemas.envelope import TICK_HEADERS, Envelope, seal
 from assay_schemas.statement import Limits, check_statements, complete_statement
 from assay_schemas.topics import STATEMENTS
 
+ATTACHMENT = {
+    "usageType": "http://example.org/usage/photograph",
+    "display": {"en": "Photograph"},
+    "contentType": "image/png",
+    "length": 3,
+    "sha2": "AB" * 32,
+    "fileUrl": "http://example.org/photograph.png",
+}
 VOIDED = "http://adlnet.gov/expapi/verbs/voided"
 AUTHORITY = {"objectType": "Agent", "account": {"homePage": "http://lrs.test", "name": "c"}}
 
@@ -43,6 +51,12 @@ def void(target: UUID, statement_id: UUID | None = None) -> dict[str, Any]:
         verb=VOIDED,
         object={"objectType": "StatementRef", "id": str(target)},
     )
+
+
+def comment(target: UUID, statement_id: UUID | None = None, **more: Any) -> dict[str, Any]:
+    """A statement that refers to `target` without voiding it."""
+    made = statement(statement_id, verb="http://example.org/verbs/commented", **more)
+    return {**made, "object": {"objectType": "StatementRef", "id": str(target)}}
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,13 @@ Topic and database belong to the test, so it can stop the store, look at the log
 """
 
 import asyncio
+import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +20,8 @@ from aiokafka import AIOKafkaConsumer
 
 from assay_ingest import admin
 from assay_ingest.__main__ import ingest, mover, store
-from assay_ingest.settings import IngestSettings, MoverSettings, StoreSettings
+from assay_ingest.forward_process import forward
+from assay_ingest.settings import ForwardSettings, IngestSettings, MoverSettings, StoreSettings
 from assay_runtime.auth import new_secret
 from assay_testing import Database, KafkaSpace
 
@@ -42,6 +46,7 @@ class Service:
     topic: str
     owner: asyncpg.Connection
     http: httpx.AsyncClient
+    attachments: Path
     running: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
 
@@ -51,6 +56,7 @@ class Service:
             **self.database.environment(f"assay_{name}"),
             **self.kafka.environment(name),
             "ASSAY_HTTP_PORT": str(self.ports[name]),
+            "ASSAY_ATTACHMENTS_URL": self.attachments.as_uri(),
             **{f"ASSAY_{key.upper()}": value for key, value in more.items()},
         }
 
@@ -74,6 +80,21 @@ class Service:
     async def start_mover(self, pattern: str, **settings: str) -> None:
         known = MoverSettings.from_environment(self.environment("mover", **settings))
         await self._run("mover", mover(known, self.topic, pattern))
+
+    async def start_forward(self, secrets: Path, **settings: str) -> None:
+        """Start forwarding; the targets may be on this machine."""
+        known = ForwardSettings.from_environment(
+            self.environment(
+                "forward",
+                forward_secrets=str(secrets),
+                forward_http_allowed="true",
+                forward_private_allowed="true",
+                forward_targets_seconds="0.1",
+                forward_look_seconds="0.1",
+                **settings,
+            )
+        )
+        await self._run("forward", forward(known, self.topic))
 
     async def _run(self, name: str, process: Any, path: str = "/readyz") -> None:
         task = asyncio.ensure_future(process)
@@ -152,7 +173,9 @@ class Service:
         async with asyncio.timeout(READY_SECONDS):
             while True:
                 rows = await self.owner.fetch(
-                    "select partition, next_offset from ingest.applied where topic = $1", self.topic
+                    "select partition, next_offset from ingest.applied "
+                    "where projection = 'store' and topic = $1",
+                    self.topic,
                 )
                 done = {row["partition"]: row["next_offset"] for row in rows}
                 if all(done.get(place.partition, 0) >= ends[place] for place in places):
@@ -213,14 +236,16 @@ async def service_on(database: Database, kafka: KafkaSpace) -> AsyncIterator[Ser
         partitions=3,
         config={"max.message.bytes": str(8 * 1024 * 1024)},
         writers=("ingest", "mover", "store"),
-        readers=("store",),
+        readers=("store", "forward"),
     )
     owner = await database.connect()
     async with httpx.AsyncClient(timeout=30) as http:
-        service = Service(database, kafka, topic, owner, http)
+        folder = Path(tempfile.mkdtemp(prefix="assay-attachments-"))
+        service = Service(database, kafka, topic, owner, http, folder)
         try:
             yield service
         finally:
             for name in list(service.running):
                 await service.stop(name)
             await owner.close()
+            shutil.rmtree(folder)

@@ -39,8 +39,11 @@ create table probe.outbox (id bigint generated always as identity primary key,
   topic text not null, key bytea not null, value bytea not null,
   created_at timestamptz not null default now());
 create table probe.api_client (name text primary key, tenant text not null,
-  secret_hash text not null, source text, scopes text[] not null,
-  created_at timestamptz not null default now(), revoked_at timestamptz);
+  secret_hash text, source text, scopes text[] not null,
+  created_at timestamptz not null default now(), revoked_at timestamptz,
+  previous_secret_hash text, previous_secret_until timestamptz, last_used_at timestamptz,
+  oidc_issuer text, oidc_claim text, oidc_value text, requests_per_second_max float8,
+  statements_per_second_max float8, statements_per_day_max bigint);
 create table probe.effect (partition int, record_offset bigint, stored_ms bigint not null,
   number int not null, writes int not null default 1, primary key (partition, record_offset));
 """
