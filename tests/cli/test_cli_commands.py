@@ -20,6 +20,7 @@ COMMANDS = [
     "ingest",
     "store",
     "mover",
+    "forward",
     "aggregator",
     "relay",
     "credentials",
@@ -28,6 +29,9 @@ COMMANDS = [
     "demo",
     "rules",
     "rejected",
+    "export",
+    "import",
+    "forwarding",
 ]
 TARGETS = ("run", "test", "demo", "bench", "check", "clean", "help")
 

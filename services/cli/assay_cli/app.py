@@ -5,12 +5,13 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from assay_cli import client_commands, forwarding_commands, key_commands, transfer_commands
 from assay_cli.errors import StackError
 from assay_cli.processes import BY_NAME
 from assay_cli.stack import StackInfo
@@ -178,11 +179,17 @@ def migrate(
 
 
 @app.command()
-def maintain() -> None:
-    """Make the partitions ahead, and delete records that every group has applied long ago."""
-    from assay_cli.upkeep import maintain_all
+def maintain(
+    what: Annotated[
+        Literal["all", "attachments"], typer.Argument(help="All of it, or a part.")
+    ] = "all",
+) -> None:
+    """Make the partitions ahead, delete records that every group has applied long ago, and collect
+    attachments that no statement holds."""
+    from assay_cli.upkeep import maintain_all, maintain_attachments
 
-    _reporting(lambda: maintain_all(typer.echo))
+    work = maintain_all if what == "all" else maintain_attachments
+    _reporting(lambda: work(typer.echo))
 
 
 @app.command()
@@ -235,6 +242,12 @@ def store() -> None:
 def mover() -> None:
     """Check what sources wrote to their input topics and move it into the log."""
     _function("assay_ingest.__main__", "run_mover")()
+
+
+@app.command()
+def forward() -> None:
+    """Send statements on to other record stores and webhooks (see `assay forwarding`)."""
+    _function("assay_ingest.forward_process", "run_forward")()
 
 
 @app.command()
@@ -297,8 +310,17 @@ def bench(
     output: Annotated[Path, typer.Option("--json", help="Where the numbers are written.")] = Path(
         "bench-result.json"
     ),
+    reads: Annotated[
+        bool, typer.Option(help="Measure GET by every filter, documents and attachments instead.")
+    ] = False,
+    statements: Annotated[
+        int, typer.Option(min=1000, help="With --reads: how many statements there shall be.")
+    ] = 1_000_000,
 ) -> None:
     """Measure the running stack against the ceilings of this machine."""
+    if reads:
+        measure = _function("assay_cli.bench_reads", "run")
+        _exit_with(measure(_stack(), statements=statements, seconds=seconds, output=output))
     _exit_with(_function("assay_cli.bench", "run")(_stack(), seconds=seconds, output=output))
 
 
@@ -309,6 +331,46 @@ def demo(
 ) -> None:
     """Play a training programme through the front doors and tell what came of it."""
     _exit_with(_function("assay_cli.demo", "run")(_stack(), seed=seed, learners=learners))
+
+
+@app.command()
+def validate(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="JSON (one statement or an array) or JSON Lines; - is standard input.",
+        ),
+    ],
+    version: Annotated[
+        Literal["1.0.3", "2.0.0", "both"], typer.Option(help="By the rules of which xAPI.")
+    ] = "2.0.0",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line: errors, then a summary.")
+    ] = False,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Read JSON Lines, whatever the names and first lines.")
+    ] = False,
+    max_bytes: Annotated[
+        int, typer.Option(min=1, help="The most that is held of a file, or of a line, at once.")
+    ] = 64 * 1024 * 1024,
+) -> None:
+    """Print every fault of files of xAPI statements: place, rule, section. Needs no stack.
+
+    Exit code 0 when all are valid, 1 when one is not, 2 when a file could not be read.
+    """
+    from assay_cli.validate import Judge
+    from assay_schemas.statement_schemas import VERSIONS
+
+    judge = Judge(
+        out=typer.echo,
+        complain=lambda text: typer.echo(text, err=True),
+        max_bytes=max_bytes,
+        versions=VERSIONS if version == "both" else (version,),
+        as_json=as_json,
+        lines=lines,
+    )
+    raise typer.Exit(judge.run(files))
 
 
 @rules.command("test")
@@ -344,3 +406,9 @@ def rejected_show(
     from assay_cli.refusals import print_one
 
     _reporting(lambda: print_one(_stack(), tenant, coordinates, Console(soft_wrap=True)))
+
+
+transfer_commands.register(app, rejected)
+app.add_typer(forwarding_commands.forwarding, name="forwarding")
+client_commands.register(app)
+key_commands.register(app)

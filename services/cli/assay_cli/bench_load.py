@@ -36,6 +36,7 @@ _ORDINARY = (
 )
 _LEARNERS_DRAWN = random.Random(3)  # noqa: S311 - a benchmark is to be repeatable
 _PASSED = ("http://adlnet.gov/expapi/verbs/passed", "passed")
+VERBS = tuple(iri for iri, _ in (*_ORDINARY, _PASSED))
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,8 +164,10 @@ async def until_issued(stack: StackInfo) -> float:
 
 async def _applied(connection: asyncpg.Connection, schema: str, wanted: dict[int, int]) -> bool:
     rows = await connection.fetch(
-        f"select partition, next_offset from {schema}.applied where topic = $1",  # noqa: S608
+        f"select partition, next_offset from {schema}.applied "  # noqa: S608
+        "where topic = $1 and projection = $2",
         STATEMENTS,
+        "store" if schema == "ingest" else schema,
     )
     have = {row["partition"]: row["next_offset"] for row in rows}
     return all(have.get(number, 0) >= end for number, end in wanted.items())

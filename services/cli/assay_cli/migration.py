@@ -12,8 +12,10 @@ import importlib
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import asyncpg
+from pydantic import Field
 
 from assay_cli import scram
 from assay_cli.errors import StackError
@@ -54,6 +56,15 @@ class AdministratorSettings(Settings):
     kafka_user: str
     kafka_password_file: Path
     secrets: Path
+    attachments_url: str | None = Field(
+        default=None, description="as ingest has it; `assay maintain` collects orphans there"
+    )
+    attachments_credentials_file: Path | None = Field(default=None, description="as ingest has it")
+    # Longer than any request with attachments may last (upload_seconds_max).
+    attachment_orphan_seconds: Annotated[int, Field(ge=3 * 3600)] = Field(
+        default=24 * 3600,
+        description="how long a content stays that came with a request and that no statement holds",
+    )
 
     @classmethod
     def of_this_place(cls, environment: Mapping[str, str] | None = None) -> "AdministratorSettings":

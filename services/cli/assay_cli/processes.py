@@ -21,6 +21,8 @@ IMAGE_OF_KAFKA = "apache/kafka:4.1.1"
 # The services' own files (keys, demo keys) stand below this folder in the image.
 CONTAINER_DATA = "/var/lib/assay"
 CONTAINER_SECRETS = "/run/assay-secrets"
+# A bucket takes its place by setting; see ASSAY_ATTACHMENTS_URL.
+ATTACHMENTS_URL = "file://{data}/attachments"
 
 
 class Ready(StrEnum):
@@ -108,14 +110,30 @@ PROCESSES: tuple[Process, ...] = (
         kafka_principal=ADMIN_PRINCIPAL,
         postgres_role=SUPERUSER,
         ready_seconds=300.0,
-        extra={"ASSAY_SECRETS": "{secrets}"},
+        # `assay maintain` comes in by these settings, too.
+        extra={"ASSAY_SECRETS": "{secrets}", "ASSAY_ATTACHMENTS_URL": ATTACHMENTS_URL},
     ),
     _service("store", 3, "statements from the log into Postgres"),
     # On one machine the front yields to the projections behind it: overload shows as slower
     # answers, and not as decisions that fall behind.
-    _service("ingest", 0, "xAPI over HTTP", niceness=5, ASSAY_PUBLIC_URL="{ingest_url}"),
+    _service(
+        "ingest",
+        0,
+        "xAPI over HTTP",
+        niceness=5,
+        ASSAY_PUBLIC_URL="{ingest_url}",
+        ASSAY_ATTACHMENTS_URL=ATTACHMENTS_URL,
+    ),
     # The authority that it gives to a statement is that of ingest, hence the same address.
     _service("mover", 4, "input topics into the log", ASSAY_PUBLIC_URL="{ingest_url}"),
+    _service(
+        "forward",
+        6,
+        "statements to other record stores and webhooks",
+        # Nobody waits for it, and where nothing is to be forwarded it does nothing.
+        niceness=10,
+        ASSAY_FORWARD_SECRETS="{secrets}",
+    ),
     _service("aggregator", 1, "evidence, decisions and competencies"),
     _service("relay", 5, "competency events from the outbox to Kafka"),
     _service(

@@ -23,7 +23,7 @@ def print_list(stack: StackInfo, tenant: str, limit: int, console: Console) -> N
     for one in found:
         line = (
             f"{one.at:%Y-%m-%dT%H:%M:%S.%fZ}  {one.coordinates}  {one.source}  "
-            f"{one.statement_id or '-'}  {one.reason}"
+            f"{one.statement_id or '-'}  {one.reason}{_resent(one)}"
         )
         console.print(line, highlight=False, markup=False)
     if not found:
@@ -49,9 +49,14 @@ def _facts(one: Rejected) -> Sequence[tuple[str, object]]:
         ("source", one.source),
         ("statement id", one.statement_id or "-"),
         ("reason", one.reason),
+        *((("sent again", f"{one.resent_at:%Y-%m-%dT%H:%M:%S.%fZ}"),) if one.resent_at else ()),
         *(("fault", json.dumps(fault, ensure_ascii=False)) for fault in one.detail),
         ("bytes", body),
     )
+
+
+def _resent(one: Rejected) -> str:
+    return "" if one.resent_at is None else f"  sent again {one.resent_at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _ask(stack: StackInfo, question: Ask) -> list[Rejected]:

@@ -1,7 +1,9 @@
 """`assay maintain`: what must be done from time to time, by the owner and by Kafka's admin.
 
 1. each service makes its partitions ahead and cleans up (`migration.upkeep_hooks`);
-2. the janitor deletes records that every reader has applied and that are older than
+2. contents of attachments that no statement holds are collected, a time of grace after they came
+   (ASSAY_ATTACHMENT_ORPHAN_SECONDS, a day);
+3. the janitor deletes records that every reader has applied and that are older than
    ASSAY_JANITOR_DAYS (30): nothing leaves a topic by the broker's clock.
 """
 
@@ -9,13 +11,17 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
 from assay_cli.errors import StackError
 from assay_cli.migration import AdministratorSettings, upkeep_hooks
-from assay_cli.processes import DATABASE, OWNER_ROLE
+from assay_cli.processes import OWNER_ROLE
 from assay_cli.secret_files import read_password
+from assay_ingest.attachments_collect import collect
+from assay_ingest.attachments_contents import Contents, StoreUnusable
+from assay_ingest.errors import StoreNotAvailable
 from assay_runtime.broker import Broker, group_prefix
 from assay_schemas.topics import TOPICS, source_of_input
 
@@ -25,6 +31,8 @@ DAY_MILLISECONDS = 24 * 60 * 60 * 1000
 # The table `applied` of which schema says how far a reading principal has come.
 READER_SCHEMAS: dict[str, str] = {
     "store": "ingest",
+    # It has positions only while there is a target; then they hold back what it has not read.
+    "forward": "ingest",
     "aggregator": "aggregator",
     "credentials": "credentials",
 }
@@ -37,12 +45,48 @@ def maintain_all(say: Say) -> None:
     days = _janitor_days()
     settings = AdministratorSettings.of_this_place()
     applied = asyncio.run(_maintain_postgres(settings, say))
+    _collect_attachments(settings, say)
     broker = settings.broker()
     before = int(time.time() * 1000) - days * DAY_MILLISECONDS
     deletions = janitor_plan(broker, applied, before)
     broker.delete_records_before(deletions)
     for (topic, partition), offset in sorted(deletions.items()):
         say(f"records of {topic}/{partition} below {offset} deleted")
+
+
+def maintain_attachments(say: Say) -> None:
+    """`assay maintain attachments`: nothing but the collection of attachments."""
+    settings = AdministratorSettings.of_this_place()
+    if settings.attachments_url is None:
+        raise StackError("ASSAY_ATTACHMENTS_URL is not set: no attachments are kept here")
+    _collect_attachments(settings, say)
+
+
+def _collect_attachments(settings: AdministratorSettings, say: Say) -> None:
+    try:
+        contents = Contents.configured(settings)
+        if contents is not None:
+            asyncio.run(_collect(settings, contents, say))
+    except (StoreUnusable, StoreNotAvailable) as error:
+        raise StackError(str(error)) from error
+
+
+async def _collect(settings: AdministratorSettings, contents: Contents, say: Say) -> None:
+    connection = await _connect(settings)
+    try:
+        grace = timedelta(seconds=settings.attachment_orphan_seconds)
+        for line in await collect(connection, contents, now=datetime.now(UTC), grace=grace):
+            say(line)
+    finally:
+        await connection.close()
+
+
+async def _connect(settings: AdministratorSettings) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        settings.postgres_dsn,
+        user=OWNER_ROLE,
+        password=read_password(settings.secrets, "postgres", OWNER_ROLE),
+    )
 
 
 def _janitor_days() -> int:
@@ -56,12 +100,7 @@ Applied = Mapping[tuple[str, str, int], int]
 
 
 async def _maintain_postgres(settings: AdministratorSettings, say: Say) -> Applied:
-    connection = await asyncpg.connect(
-        settings.postgres_dsn,
-        user=OWNER_ROLE,
-        database=DATABASE,
-        password=read_password(settings.secrets, "postgres", OWNER_ROLE),
-    )
+    connection = await _connect(settings)
     try:
         for hook in upkeep_hooks():
             for line in await hook(connection):
