@@ -42,6 +42,8 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     vouches_for_assessors: bool = False
     learner_controlled: bool = False
     may_void: bool = False
+    # Whether its statements say what activities and actors are called (scope `define`).
+    may_define: bool = True
     # For each statement: the agent key whose registered signing key verified it, or None.
     signed_by: tuple[str | None, ...] = ()
 

@@ -128,7 +128,7 @@ def test_criteria_say_what_the_rule_asks_for() -> None:
 
 
 def test_only_the_training_office_may_void_and_administer() -> None:
-    strong = {"statements/void", "competencies/admin", "credentials/admin"}
+    strong = {"statements/void", "clients/manage", "competencies/admin", "credentials/admin"}
     for plan in catalogue().clients:
         assert bool(strong & set(plan.scopes)) is (plan.key == "admin")
 

@@ -118,6 +118,20 @@ async def test_languages_of_all_statements_are_kept(client: XapiClient) -> None:
     assert found["definition"]["name"] == {"en": "meeting", "fr": "r\u00e9union"}
 
 
+async def test_who_may_not_define_changes_no_definition(
+    service: Service, client: XapiClient
+) -> None:
+    """1.0.3 Communication 4.2, scope `define`: the statement is kept as it was sent."""
+    writer = await service.new_client(
+        ("statements/write", "statements/read"), tenant=client.tenant, source="s2"
+    )
+    assert (await client.post(about({"name": {"en": "Meeting"}}))).status_code == 200
+    (sent,) = (await writer.post(about({"name": {"en": "Mine now"}}))).json()
+    assert (await ask(client, ACTIVITY)).json()["definition"]["name"] == {"en": "Meeting"}
+    kept = await writer.get(statementId=sent)
+    assert kept.json()["object"]["definition"]["name"] == {"en": "Mine now"}
+
+
 async def test_another_tenant_has_its_own_definitions(service: Service, client: XapiClient) -> None:
     other = await service.new_client()
     assert (await other.post(about({"name": {"en": "theirs"}}))).status_code == 200

@@ -27,7 +27,7 @@ from assay_testing import Database, KafkaSpace
 
 READY_SECONDS = 30.0
 VERSION = {"X-Experience-API-Version": "2.0.0"}
-ALL_SCOPES = ("statements/write", "statements/read")
+ALL_SCOPES = ("statements/write", "statements/read", "define")
 
 
 def free_port() -> int:

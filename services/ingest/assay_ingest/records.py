@@ -131,8 +131,10 @@ def row_of(
         may_void=envelope.may_void,
         learner_controlled=envelope.learner_controlled,
         attachments=terms.attachments,
-        definitions=terms.definitions,
-        names=terms.names,
+        # Without the right to define, a statement is kept as it is, but teaches us no names
+        # (1.0.3 Communication 4.2, scope `define`).
+        definitions=terms.definitions if envelope.may_define else (),
+        names=terms.names if envelope.may_define else (),
     )
 
 

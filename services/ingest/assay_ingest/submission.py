@@ -12,6 +12,7 @@ from assay_schemas.envelope import Envelope
 from assay_schemas.statement import CheckedStatement, Version
 
 SCOPE_VOID = "statements/void"
+SCOPE_DEFINE = "define"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +55,6 @@ def envelope_of(
         vouches_for_assessors=source.vouches_for_assessors,
         learner_controlled=source.learner_controlled,
         may_void=SCOPE_VOID in client.scopes,
+        may_define=client.may(SCOPE_DEFINE),
         signed_by=tuple(signed_by) if any(signed_by) else (),
     )

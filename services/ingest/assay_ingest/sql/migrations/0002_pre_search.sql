@@ -14,8 +14,9 @@ create table ingest.statement_related (
   kind "char" not null,
   term uuid not null,
   stored_ms bigint not null,
-  id uuid not null,
-  primary key (tenant, kind, term, stored_ms, id)
+  first uuid not null,
+  ids uuid[] not null,
+  primary key (tenant, kind, term, stored_ms, first)
 ) partition by range (stored_ms);
 
 create table ingest.statement_related_default partition of ingest.statement_related default;
@@ -90,8 +91,9 @@ grant select on
   ingest.statement_attachment, ingest.activity, ingest.agent_name
   to assay_ingest;
 
+grant select, insert, update, delete on ingest.statement_related to assay_store;
 grant select, insert, delete on
-  ingest.statement_related, ingest.statement_ref, ingest.statement_via,
+  ingest.statement_ref, ingest.statement_via,
   ingest.statement_attachment
   to assay_store;
 grant select, insert, update on ingest.activity to assay_store;
