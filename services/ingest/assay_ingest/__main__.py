@@ -198,6 +198,7 @@ async def store(settings: StoreSettings, topic: str = STATEMENTS) -> None:
                 names_per_agent_max=settings.names_per_agent_max,
                 recent_entries_max=settings.recent_entries_max,
             ),
+            delay_seconds=settings.apply_delay_seconds,
         ),
         metrics=ConsumerMetrics.register(registry),
     )

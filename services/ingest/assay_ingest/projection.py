@@ -4,6 +4,8 @@ Everything here is batched; nothing is awaited per item. A repeat changes nothin
 the same copies gives the same rows.
 """
 
+import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,8 +39,11 @@ class Projection:
         ticks: Ticks | None = None,
         *,
         limits: ProjectionLimits | None = None,
+        delay_seconds: float = 0.0,
     ) -> None:
+        """`delay_seconds` makes the store lag, to try out who reads from it."""
         self._metrics = metrics
+        self._delay_seconds = delay_seconds
         self._ticks = ticks
         self._limits = limits or ProjectionLimits()
         self._writer = Writer()
@@ -50,6 +55,8 @@ class Projection:
 
     async def apply(self, connection: Connection, batch: Sequence[Record]) -> None:
         """Write the statements of `batch`. Raises for a record that cannot be read."""
+        if self._delay_seconds:
+            await self._lag(batch)
         # 1. Read every record, and find the first copy of each identity within the batch.
         self._definitions.begin()
         self._names.begin()
@@ -130,6 +137,10 @@ class Projection:
         )
         named = new_names(copies, self._names)
         await self._index.put_names(connection, named, self._limits.names_per_agent_max)
+
+    async def _lag(self, batch: Sequence[Record]) -> None:
+        due = max(record.append_ms for record in batch) / 1000 + self._delay_seconds
+        await asyncio.sleep(max(0.0, due - time.time()))
 
     async def committed(self, batch: Sequence[Record]) -> None:
         """Remember what was noted; let the other partitions tell the time for the watermark."""

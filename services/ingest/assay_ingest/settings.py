@@ -162,6 +162,9 @@ class StoreSettings(ServiceSettings):
     tick_seconds: Seconds = Field(
         default=1.0, description="an idle partition tells the time so often"
     )
+    apply_delay_seconds: Annotated[float, Field(ge=0, le=60)] = Field(
+        default=0.0, description="for trials of a store that lags: nothing is applied any younger"
+    )
     reference_steps_max: Positive = Field(
         default=16,
         description="so far filters look from a StatementRef to what its target refers to",
