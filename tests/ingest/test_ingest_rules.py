@@ -74,6 +74,7 @@ def test_every_refusal_has_an_answer() -> None:
         "IdConflict": ([],),
         "VoidNotAuthorised": ([],),
         "NotAcknowledged": ("why", []),
+        "AttachmentTooLarge": ("why", 1),
     }
     kinds = [
         kind
