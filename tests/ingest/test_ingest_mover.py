@@ -95,8 +95,7 @@ async def source(service: Service, kafka: KafkaSpace) -> Input:
 
 async def moved(source: Input, count: int) -> list[Any]:
     """Wait until the log holds `count` statements, then its records."""
-    # The client may wait for a whole request timeout of 40 s after a topic was made.
-    async with asyncio.timeout(4 * READY_SECONDS):
+    async with asyncio.timeout(READY_SECONDS):
         while True:
             records = await source.service.log()
             if sum(len(open_envelope(one.headers).ids) for one in records) >= count:

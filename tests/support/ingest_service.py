@@ -117,6 +117,12 @@ class Service:
             while not await self._answers(name, "/readyz"):
                 await asyncio.wait({self.running[name]}, timeout=0.02)
 
+    def check_running(self) -> None:
+        """Raise what a process ended with, instead of waiting for what it will never do."""
+        for task in self.running.values():
+            if task.done():
+                task.result()
+
     async def stop(self, name: str) -> None:
         task = self.running.pop(name)
         task.cancel()
@@ -141,6 +147,7 @@ class Service:
 
     async def log(self) -> list[Any]:
         """Every record of statements in the log (ticks left out), in the order of partitions."""
+        self.check_running()
         consumer = AIOKafkaConsumer(
             self.topic, **self.kafka.access("admin").aiokafka(), auto_offset_reset="earliest"
         )

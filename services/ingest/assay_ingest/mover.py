@@ -171,6 +171,7 @@ class Mover:
         for place in partitions:
             consumer.seek(place, 0)
             consumer.pause(place)
+        begins: dict[TopicPartition, int] = {}
         for place in partitions:
             if place.topic not in assigned.identities:
                 assigned.identities[place.topic] = await asyncio.to_thread(
@@ -181,14 +182,19 @@ class Mover:
             end = (await consumer.end_offsets([place]))[place]
             begin = 0 if committed is None else committed
             if start <= begin <= end:
-                consumer.seek(place, begin)
-                consumer.resume(place)
+                begins[place] = begin
                 continue
             why = f"it holds offsets {start} to {end}, but {begin} is the next to move"
             self.broken[f"{place.topic}/{place.partition}"] = why
             log.critical(
                 "Broken", extra=fields(topic=place.topic, partition=place.partition, why=why)
             )
+        # A topic made in the meantime has changed the subscription: this assignment is void, and
+        # the next one comes here again. From here on nothing is awaited.
+        if consumer.assignment().issuperset(partitions):
+            for place, begin in begins.items():
+                consumer.seek(place, begin)
+                consumer.resume(place)
         self._metrics.broken.set(len(self.broken))
 
     @staticmethod
