@@ -5,8 +5,8 @@ differ only in ids, dates, salt, digests and places. So those texts are replaced
 the skeleton that is left is expanded once by the full path, with all its rules, and kept; for the
 next document its texts are put in the placeholders' places.
 
-What comes of it must be what the full path gives. Tests compare the two; and the service verifies
-each credential by the full path before it publishes it.
+What comes of it must be what the full path gives. A template is kept only after the two were
+compared on the document that it was made from; tests compare them on generated values.
 """
 
 import re
@@ -17,7 +17,7 @@ from typing import Final
 
 import orjson
 
-from assay_credentials.canonical import Quad
+from assay_credentials.canonical import Quad, canonicalize
 from assay_credentials.contexts import PinnedContexts, pinned_contexts
 from assay_credentials.intake import JsonObject
 from assay_credentials.jsonld import JsonLd
@@ -74,10 +74,12 @@ class TemplateJsonLd(JsonLd):
             if template is not None:
                 self._templates.move_to_end(key)
         if template is None:
+            full = super().quads(document)
             template = tuple(super().quads(skeleton))
-            if _placeholders(template) != set(range(len(values))):
+            filled = [_filled(quad, values) for quad in template]
+            if canonicalize(filled) != canonicalize(full):
                 # A text that does not reach the RDF as it is: nothing is to be gained here.
-                return super().quads(document)
+                return full
             with self._keeping:
                 self._templates[key] = template
                 if len(self._templates) > MAX_TEMPLATES:
@@ -112,10 +114,6 @@ def _walked(value: object, values: list[str]) -> object:
 
 def _is_plain(key: str, text: str) -> bool:
     return (_PLAIN_IRI if key in _IRIS else _PLAIN).fullmatch(text) is not None
-
-
-def _placeholders(quads: tuple[Quad, ...]) -> set[int]:
-    return {int(number) for quad in quads for number in _PLACEHOLDER.findall(" ".join(quad))}
 
 
 def _filled(quad: Quad, values: list[str]) -> Quad:

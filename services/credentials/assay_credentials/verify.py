@@ -29,6 +29,7 @@ from assay_credentials.errors import (
     StatusListUnusable,
 )
 from assay_credentials.intake import JsonObject, checked_document, parse_document
+from assay_credentials.jsonld import JsonLd
 from assay_credentials.moments import parse_moment
 from assay_credentials.proof import VerifiedProof, verify_proof
 from assay_credentials.status_list import decode_bits, status_at
@@ -115,13 +116,15 @@ def verify_credential(
     resolve_status: ResolveStatus,
     trusted_issuers: Mapping[str, str],
     resolve_key: ResolveKey = resolve_did_key,
+    jsonld: JsonLd | None = None,
 ) -> Verification:
     """Everything that can be said about a credential at `now` (with offset).
 
     Give the bytes as they came where there are bytes: only in them can duplicate keys be seen.
-    `trusted_issuers` is DID to the name by which we know the issuer. Never raises for any document.
+    `trusted_issuers` is DID to the name by which we know the issuer. `jsonld` is for whoever
+    verifies many documents of its own making. Never raises for any document.
     """
-    genuine = _genuine(document, resolve_key)
+    genuine = _genuine(document, resolve_key, jsonld)
     checks = list(genuine.checks)
     if genuine.facts is None:
         outcome = (
@@ -208,14 +211,16 @@ _PASSED_DETAIL = {
 }
 
 
-def _genuine(document: bytes | JsonObject, resolve_key: ResolveKey) -> _Genuine:
+def _genuine(
+    document: bytes | JsonObject, resolve_key: ResolveKey, jsonld: JsonLd | None = None
+) -> _Genuine:
     """Checks 1 to 4. They end at the first that does not pass."""
     try:
         checked = (
             parse_document(document) if isinstance(document, bytes) else checked_document(document)
         )
         issuer, valid_from, valid_until = _form(checked)
-        proof = verify_proof(checked, resolve_key)
+        proof = verify_proof(checked, resolve_key, jsonld=jsonld)
         if proof.controller != issuer:
             raise DocumentRefused(
                 "issuer", f"signed by {proof.controller}, not by the issuer named"
