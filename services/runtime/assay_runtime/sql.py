@@ -1,4 +1,4 @@
-"""Named queries from a package's `sql/queries.sql`.
+"""Named queries from a file in a package's folder `sql`.
 
 A query begins with a line `-- name: <name>`; it ends where the next one begins.
 """
@@ -34,9 +34,9 @@ class Queries:
         return tuple(self._texts)
 
 
-def load_queries(package: str, *, schema: str | None = None) -> Queries:
-    """Read `<package>/sql/queries.sql`; `{schema}` stands for `schema` where it is given."""
-    text = files(package).joinpath("sql", "queries.sql").read_text(encoding="utf-8")
+def load_queries(package: str, *, file: str = "queries", schema: str | None = None) -> Queries:
+    """Read `<package>/sql/<file>.sql`; `{schema}` stands for `schema` where it is given."""
+    text = files(package).joinpath("sql", f"{file}.sql").read_text(encoding="utf-8")
     if schema is not None:
         if _SCHEMA.fullmatch(schema) is None:
             raise ValueError(f"not the name of a schema: {schema}")

@@ -151,6 +151,23 @@ create table aggregator.rule_version (
   primary key (tenant, rule_id, version)
 );
 
+-- Who changed what, when and why, of everything that people decide. Append-only by grants. `actor`
+-- is the API client or the account that acted; `before` and `after` hold no personal data.
+create table aggregator.audit_event (
+  tenant text,
+  event bigint generated always as identity,
+  at timestamptz not null default clock_timestamp(),
+  recorded_ms bigint not null,
+  actor text not null,
+  action text not null,
+  subject text not null,
+  reason text,
+  before json,
+  after json,
+  primary key (tenant, event)
+);
+create index audit_event_subject on aggregator.audit_event (tenant, subject, event);
+
 -- Facts: one compact row of every statement, the first of its copies. -----------------------------
 
 create table aggregator.statement_fact (
@@ -304,6 +321,7 @@ grant select, insert, update (retracted_ms) on aggregator.assessor_authorisation
   to assay_aggregator;
 grant select, insert, update (retracted_ms) on aggregator.assessor_conflict to assay_aggregator;
 grant select, insert on aggregator.rule_version to assay_aggregator;
+grant select, insert on aggregator.audit_event to assay_aggregator;
 
 grant select, insert, update on aggregator.statement_fact to assay_aggregator;
 grant select, insert, update, delete on aggregator.fact_conflict to assay_aggregator;
