@@ -9,9 +9,8 @@ import pytest
 
 from assay_cli.stack import StackInfo
 from assay_ingest.activities_api import activity_of
-from assay_testing import KafkaSpace, drop_database, new_database
 from ingest_samples import statement
-from ingest_service import Service, XapiClient, service_on
+from ingest_service import Service, XapiClient, front_and_store
 
 PATH = "/xapi/activities"
 ACTIVITY = "http://example.org/activities/meeting"
@@ -20,17 +19,8 @@ ACTIVITY = "http://example.org/activities/meeting"
 @pytest.fixture(scope="module")
 async def service(servers: StackInfo, postgres_template: str) -> AsyncIterator[Service]:
     """Front and store; each test has its own tenant."""
-    database = await new_database(servers, postgres_template)
-    kafka = KafkaSpace.of(servers)
-    try:
-        async with service_on(database, kafka) as made:
-            await made.start_store()
-            await made.start_ingest(directory_wait_seconds="8")
-            await made.ready()
-            yield made
-    finally:
-        kafka.close()
-        await drop_database(database)
+    async with front_and_store(servers, postgres_template, directory_wait_seconds="8") as made:
+        yield made
 
 
 @pytest.fixture

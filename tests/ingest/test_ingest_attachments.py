@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from assay_cli.stack import StackInfo
-from assay_testing import Database, KafkaSpace, drop_database, new_database
+from assay_testing import Database, KafkaSpace
 from ingest_samples import statement
-from ingest_service import VERSION, Service, XapiClient, service_on
+from ingest_service import VERSION, Service, XapiClient, front_and_store, service_on
 from xapi_signing import BOUNDARY, MIXED, described, mixed, new_key, part, sign, signature_of
 
 LIMITS = {
@@ -35,17 +35,8 @@ HEADERS = {**VERSION, "Content-Type": MIXED}
 @pytest.fixture(scope="module")
 async def service(servers: StackInfo, postgres_template: str) -> AsyncIterator[Service]:
     """Front and store for all tests of this file; each test has its own tenant."""
-    database: Database = await new_database(servers, postgres_template)
-    kafka = KafkaSpace.of(servers)
-    try:
-        async with service_on(database, kafka) as made:
-            await made.start_store()
-            await made.start_ingest(**LIMITS)
-            await made.ready()
-            yield made
-    finally:
-        kafka.close()
-        await drop_database(database)
+    async with front_and_store(servers, postgres_template, **LIMITS) as made:
+        yield made
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ from assay_cli.stack import StackInfo
 from assay_ingest.attachments_collect import collect
 from assay_ingest.attachments_contents import Contents
 from assay_ingest.attachments_store import applied_ms, locked_orphan
-from assay_testing import Database, KafkaSpace, drop_database, new_database
 from ingest_samples import statement
-from ingest_service import VERSION, Service, XapiClient, service_on
+from ingest_service import VERSION, Service, XapiClient, front_and_store
 from xapi_signing import MIXED, described, mixed
 
 HEADERS = {**VERSION, "Content-Type": MIXED}
@@ -24,17 +23,8 @@ AT_ONCE = timedelta(0)
 
 @pytest.fixture(scope="module")
 async def service(servers: StackInfo, postgres_template: str) -> AsyncIterator[Service]:
-    database: Database = await new_database(servers, postgres_template)
-    kafka = KafkaSpace.of(servers)
-    try:
-        async with service_on(database, kafka) as made:
-            await made.start_store(tick_seconds="0.05")
-            await made.start_ingest()
-            await made.ready()
-            yield made
-    finally:
-        kafka.close()
-        await drop_database(database)
+    async with front_and_store(servers, postgres_template, tick_seconds="0.05") as made:
+        yield made
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ import httpx
 import pytest
 
 from assay_cli.stack import StackInfo
-from assay_testing import KafkaSpace, drop_database, new_database
 from ingest_samples import statement
-from ingest_service import Service, XapiClient, service_on
+from ingest_service import Service, XapiClient, front_and_store
 
 PATH = "/admin/clients"
 MANAGER = ("clients/manage", "statements/write", "statements/read", "state")
@@ -21,17 +20,10 @@ MANAGER = ("clients/manage", "statements/write", "statements/read", "state")
 @pytest.fixture(scope="module")
 async def service(servers: StackInfo, postgres_template: str) -> AsyncIterator[Service]:
     """Front and store for all tests of this file; each test has its own tenant."""
-    database = await new_database(servers, postgres_template)
-    kafka = KafkaSpace.of(servers)
-    try:
-        async with service_on(database, kafka) as made:
-            await made.start_store()
-            await made.start_ingest(auth_cache_seconds="0", client_burst_seconds="1")
-            await made.ready()
-            yield made
-    finally:
-        kafka.close()
-        await drop_database(database)
+    async with front_and_store(
+        servers, postgres_template, auth_cache_seconds="0", client_burst_seconds="1"
+    ) as made:
+        yield made
 
 
 @pytest.fixture

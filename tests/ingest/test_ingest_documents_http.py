@@ -20,8 +20,7 @@ from assay_ingest.documents import (
     STATE,
     Resource,
 )
-from assay_testing import KafkaSpace, drop_database, new_database
-from ingest_service import Service, XapiClient, service_on
+from ingest_service import Service, XapiClient, own_service
 
 SCOPES = ("state", "profile")
 LIMIT = 4096
@@ -34,17 +33,11 @@ NO_TAG = '"1111111111111111111111111111111111111111"'
 @pytest.fixture(scope="module")
 async def service(servers: StackInfo, postgres_template: str) -> AsyncIterator[Service]:
     """The front alone: documents need no store process. Each test has its own tenant."""
-    database = await new_database(servers, postgres_template)
-    kafka = KafkaSpace.of(servers)
-    try:
-        async with service_on(database, kafka) as made:
-            await made.start_ingest(
-                document_bytes_max=str(LIMIT), documents_per_place_max=str(PLACE_MAX)
-            )
-            yield made
-    finally:
-        kafka.close()
-        await drop_database(database)
+    async with own_service(servers, postgres_template) as made:
+        await made.start_ingest(
+            document_bytes_max=str(LIMIT), documents_per_place_max=str(PLACE_MAX)
+        )
+        yield made
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ import pytest
 from tincan import About  # type: ignore[import-untyped]  # it has no types
 
 from assay_cli.stack import StackInfo
-from assay_testing import Database, KafkaSpace, drop_database, new_database
 from ingest_samples import statement, void
-from ingest_service import Service, XapiClient, service_on
+from ingest_service import Service, XapiClient, front_and_store
 
 OLD = {"X-Experience-API-Version": "1.0.3"}
 NEW = {"X-Experience-API-Version": "2.0.0"}
@@ -34,17 +33,8 @@ RESOURCES = (
 @pytest.fixture(scope="module")
 async def service(servers: StackInfo, postgres_template: str) -> AsyncIterator[Service]:
     """Front and store for all tests of this file; each test has its own tenant."""
-    database: Database = await new_database(servers, postgres_template)
-    kafka = KafkaSpace.of(servers)
-    try:
-        async with service_on(database, kafka) as made:
-            await made.start_store()
-            await made.start_ingest(form_bytes_max="5000")
-            await made.ready()
-            yield made
-    finally:
-        kafka.close()
-        await drop_database(database)
+    async with front_and_store(servers, postgres_template, form_bytes_max="5000") as made:
+        yield made
 
 
 @pytest.fixture

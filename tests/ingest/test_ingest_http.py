@@ -11,25 +11,17 @@ import pytest
 
 from assay_cli.stack import StackInfo
 from assay_schemas.envelope import open_envelope
-from assay_testing import Database, KafkaSpace, drop_database, new_database
 from ingest_samples import statement, void
-from ingest_service import VERSION, Service, XapiClient, service_on
+from ingest_service import VERSION, Service, XapiClient, front_and_store
 
 
 @pytest.fixture(scope="module")
 async def service(servers: StackInfo, postgres_template: str) -> AsyncIterator[Service]:
     """Front and store for all tests of this file; each test has its own tenant."""
-    database: Database = await new_database(servers, postgres_template)
-    kafka = KafkaSpace.of(servers)
-    try:
-        async with service_on(database, kafka) as made:
-            await made.start_store()
-            await made.start_ingest(body_bytes_max="20000", statements_per_request_max="50")
-            await made.ready()
-            yield made
-    finally:
-        kafka.close()
-        await drop_database(database)
+    async with front_and_store(
+        servers, postgres_template, body_bytes_max="20000", statements_per_request_max="50"
+    ) as made:
+        yield made
 
 
 @pytest.fixture

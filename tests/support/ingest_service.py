@@ -18,12 +18,13 @@ import asyncpg
 import httpx
 from aiokafka import AIOKafkaConsumer
 
+from assay_cli.stack import StackInfo
 from assay_ingest import admin
 from assay_ingest.__main__ import ingest, mover, store
 from assay_ingest.forward_process import forward
 from assay_ingest.settings import ForwardSettings, IngestSettings, MoverSettings, StoreSettings
 from assay_runtime.auth import new_secret
-from assay_testing import Database, KafkaSpace
+from assay_testing import Database, KafkaSpace, drop_database, new_database
 
 READY_SECONDS = 30.0
 VERSION = {"X-Experience-API-Version": "2.0.0"}
@@ -256,3 +257,28 @@ async def service_on(database: Database, kafka: KafkaSpace) -> AsyncIterator[Ser
                 await service.stop(name)
             await owner.close()
             shutil.rmtree(folder)
+
+
+@asynccontextmanager
+async def own_service(servers: StackInfo, template: str) -> AsyncIterator[Service]:
+    """A service with a database and principals of its own, for all tests of one file."""
+    database = await new_database(servers, template)
+    kafka = KafkaSpace.of(servers)
+    try:
+        async with service_on(database, kafka) as made:
+            yield made
+    finally:
+        kafka.close()
+        await drop_database(database)
+
+
+@asynccontextmanager
+async def front_and_store(
+    servers: StackInfo, template: str, *, tick_seconds: str = "", **settings: str
+) -> AsyncIterator[Service]:
+    """`own_service` with the store (its ticks as given), and ingest with `settings`, ready."""
+    async with own_service(servers, template) as made:
+        await made.start_store(**({"tick_seconds": tick_seconds} if tick_seconds else {}))
+        await made.start_ingest(**settings)
+        await made.ready()
+        yield made
