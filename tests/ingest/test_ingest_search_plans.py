@@ -97,3 +97,60 @@ async def test_every_combination_of_filters_is_planned_over_indexes_in_order(
                 # What is sorted is a page, never an index: no scan stands directly below.
                 below = {one["Node Type"] for one in node["Plans"]}
                 assert below <= SORTS_OF_A_PAGE, (names, below)
+
+
+FILL = [
+    # Each third tells of another combination, and of each two filters below no statement tells.
+    """
+    insert into ingest.statement (tenant, stored_ms, id, source, client, version, verb, activity,
+      raw, authority)
+    select 't1', i / 10, md5(i::text)::uuid, 's', 'c', '2.0.0',
+      ($1::uuid[])[case when i % 3 = 1 then 1 else 2 end],
+      ($2::uuid[])[case when i % 3 = 0 then 1 else 2 end], '{"id":""}', $3
+    from generate_series(1, 9000) as i
+    """,
+    """
+    insert into ingest.statement_agent (tenant, agent, stored_ms, id)
+    select 't1', ($1::uuid[])[case when i % 3 = 2 then 1 else 2 end], i / 10, md5(i::text)::uuid
+    from generate_series(1, 9000) as i
+    """,
+]
+SCAN_ROWS = 500
+
+
+def pages_of_statements(plan: dict[str, Any]) -> float:
+    """How many rows were looked at in a table of statements, beyond its indexes."""
+    own = 0.0
+    if plan.get("Relation Name", "").startswith("statement"):
+        found = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+        own = plan.get("Heap Fetches", plan["Actual Loops"] * found)
+    return own + sum(pages_of_statements(part) for part in plan.get("Plans", ()))
+
+
+async def test_what_a_pair_of_filters_does_not_match_is_told_by_indexes_alone(
+    postgres: Database, reader: asyncpg.Connection
+) -> None:
+    verbs, activities, agents = ([uuid4(), uuid4()] for _ in range(3))
+    owner = await postgres.connect()
+    try:
+        await owner.execute(FILL[0], verbs, activities, uuid4())
+        await owner.execute(FILL[1], agents)
+        for table in ("statement_default", "statement_agent_default"):
+            await owner.execute(f"vacuum analyze ingest.{table}")
+    finally:
+        await owner.close()
+    given = {"verb": verbs[0], "activity": activities[0], "agent": agents[0]}
+    for leader, other in itertools.permutations(given, 2):
+        sql, values = compose(
+            Search(**{leader: given[leader], other: given[other]}),  # type: ignore[arg-type] # they fit
+            QUERIES,
+            tenant="t1",
+            watermark_ms=10**9,
+            rows_max=10,
+            bytes_max=1000,
+            scan_rows_max=SCAN_ROWS,
+            leader=leader,
+        )
+        text = await reader.fetchval(f"explain (analyze, format json) {sql}", *values)
+        # The mark is read, and what the vacuum left because somebody still looked at it.
+        assert pages_of_statements(json.loads(text)[0]["Plan"]) < SCAN_ROWS / 10, (leader, other)

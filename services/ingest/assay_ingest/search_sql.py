@@ -5,10 +5,11 @@ by its StatementRef, and so on (xAPI 1.0.3 Communication 2.1.3, "Filter Conditio
 StatementRefs"). Time and sequence count for the statement itself.
 
 So a search follows several *ways* side by side: each is one index in the order of the list, that of
-the filter which leads, with the other filters looked up row by row. A way is followed for a bounded
-stretch; its last row is a mark. What is found beyond the first mark of any way is not used, and the
-next stretch begins behind it. However rare the matches are, one query reads a bounded number of
-rows, and nothing is lost between two of them.
+the filter which leads. The other filters are looked up row by row, each in its own index, because
+nearly all rows of a rare pair do not match, and the table's pages of them are in no cache. A way is
+followed for a bounded stretch; its last row is a mark. What is found beyond the first mark of any
+way is not used, and the next stretch begins behind it. However rare the matches are, one query
+reads a bounded number of rows, and nothing is lost between two of them.
 """
 
 import re
@@ -39,6 +40,8 @@ _VIA_KINDS = {
     "activity": (ACTIVITY, RELATED_ACTIVITY),
     "verb": (VERB,),
 }
+# Filters whose columns stand in the index of another one, too.
+_BESIDE = {"activity": frozenset({"verb"})}
 # In the order of expected selectivity; `mine` leads only where nothing else is asked for.
 _LEADERS = ("registration", "agent", "activity", "verb", "mine")
 
@@ -47,6 +50,7 @@ _LEADERS = ("registration", "agent", "activity", "verb", "mine")
 class Way:
     """One index to follow: a table, the condition that picks its stretch, the filter held by it.
 
+    `beside` are filters whose columns the index has, too, so that nothing is looked up for them.
     On a `via` way the filters are to hold for a statement that is referred to.
     """
 
@@ -54,6 +58,7 @@ class Way:
     leading: str = ""
     via: bool = False
     holds: frozenset[str] = field(default_factory=frozenset)
+    beside: frozenset[str] = frozenset()
 
 
 class Leaders:
@@ -106,7 +111,8 @@ def ways_of(search: Search, leader: str | None) -> list[Way]:
         if broad:
             ways.append(Way(_STATEMENT, "x.authority = :agent", holds=held))
     else:
-        ways = [Way(_STATEMENT, f"x.{leader} = :{leader}", holds=held)]
+        beside = _BESIDE.get(leader, frozenset())
+        ways = [Way(_STATEMENT, f"x.{leader} = :{leader}", holds=held, beside=beside)]
     if broad:
         ways.append(Way(_RELATED, _of_kind(kinds[1], leader), holds=held))
     return ways + [
@@ -171,27 +177,17 @@ def compose(
 
 def _branch(way: Way, search: Search, queries: Queries, limits: Sequence[str]) -> str:
     others = [name for name in _given(search) if name not in way.holds]
-    # The columns that the other filters read: of the statement itself, and of the one it leads to.
-    own: list[str] = []
-    led_to: list[str] = []
-    for name in others:
-        if name == "mine" or (name == "agent" and search.related_agents and not way.via):
-            own.append("authority")
-        elif name != "agent":
-            (led_to if way.via else own).append(name)
-    columns = ["via_stored_ms", "via"] if way.via else []
-    joins: list[str] = []
-    alias = "s"
-    if own and way.table == _STATEMENT:
-        alias = "d"
-        columns += dict.fromkeys(own)
-    elif own:
-        joins.append(queries["search_join_own"])
-    if led_to:
-        joins.append(queries["search_join_via"])
-    # What only compares columns comes first, a look-up in another table last.
-    others.sort(key=lambda name: name == "agent" or _is_broad(search, name))
-    conditions = [_condition(name, way.via, search, queries, alias) for name in others]
+    beside = [name for name in others if name in way.beside]
+    columns = ["via_stored_ms", "via"] if way.via else beside
+    led_to = way.via and any(name not in ("agent", "mine") for name in others)
+    # What only compares columns comes first, what may be looked up twice last.
+    others.sort(
+        key=lambda name: (name not in beside, way.via and name == "agent", _is_broad(search, name))
+    )
+    conditions = [
+        f"d.{name} = :{name}" if name in beside else _condition(name, way.via, search, queries)
+        for name in others
+    ]
     conditions.append(queries["search_not_voided"])
     return _filled(
         queries["search_branch"],
@@ -202,16 +198,16 @@ def _branch(way: Way, search: Search, queries: Queries, limits: Sequence[str]) -
         columns="".join(f", x.{column}" for column in columns),
         table=way.table,
         driver=f"\n    and {way.leading}" if way.leading else "",
-        joins="".join(f"\n{one}" for one in joins),
+        joins="\n" + queries["search_join_via"] if led_to else "",
         # Twice in the text, but looked up twice only for a row that is found.
         conditions="(" + "\n  and ".join(conditions) + ")",
     )
 
 
-def _condition(name: str, via: bool, search: Search, queries: Queries, alias: str) -> str:
-    """That the filter `name`, which does not lead, holds; `alias` has the statement's columns."""
+def _condition(name: str, via: bool, search: Search, queries: Queries) -> str:
+    """That the filter `name`, which does not lead, holds."""
     if name == "mine":
-        return f"{alias}.authority = :mine"
+        return _own("authority", name, queries)
     kinds = _VIA_KINDS[name]
     if via:
         ways = [] if name == "agent" else [f"t.{name} = :{name}"]
@@ -222,12 +218,16 @@ def _condition(name: str, via: bool, search: Search, queries: Queries, alias: st
     elif name == "agent":
         ways = [queries["search_has_agent"]]
         if search.related_agents:
-            ways.append(f"{alias}.authority = :agent")
+            ways.append(_own("authority", name, queries))
     else:
-        ways = [f"{alias}.{name} = :{name}"]
+        ways = [_own(name, name, queries)]
     if not via and _is_broad(search, name):
         ways.append(_filled(queries["search_has_related"], kind=kinds[1], term=name))
     return "(" + "\n  or ".join(ways) + ")"
+
+
+def _own(column: str, name: str, queries: Queries) -> str:
+    return _filled(queries["search_has_own"], column=column, term=name)
 
 
 def _filled(text: str, **values: str) -> str:

@@ -726,33 +726,36 @@ and x.stored_ms >= :cursor_stored and (x.stored_ms, {id}) > (:cursor_stored, :cu
 -- name: search_after_descending
 and x.stored_ms <= :cursor_stored and (x.stored_ms, {id}) < (:cursor_stored, :cursor_id)
 
--- name: search_join_own
-left join ingest.statement as s
-  on s.tenant = :tenant and s.stored_ms = d.stored_ms and s.id = d.id
-
 -- name: search_join_via
 left join ingest.statement as t
   on t.tenant = :tenant and t.stored_ms = d.via_stored_ms and t.id = d.via
 
 -- name: search_not_voided
 -- Selects of one value, here and below, are looked up row by row; `exists` might read all of them.
+-- Below it is `is not null` that makes a miss false: behind null, what comes next is looked up too.
 (select true from ingest.void as v
   where v.tenant = :tenant and v.target = d.id and v.counts limit 1) is null
+
+-- name: search_has_own
+-- Looked up in the index of this filter: that tells without the table what does not match.
+(select true from ingest.statement as s
+  where s.tenant = :tenant and s.{column} = :{term} and s.stored_ms = d.stored_ms and s.id = d.id
+  limit 1) is not null
 
 -- name: search_has_agent
 (select true from ingest.statement_agent as a
   where a.tenant = :tenant and a.agent = :agent and a.stored_ms = d.stored_ms and a.id = d.id
-  limit 1)
+  limit 1) is not null
 
 -- name: search_has_related
 (select true from ingest.statement_related as r
   where r.tenant = :tenant and r.kind = '{kind}' and r.term = :{term}
-    and r.stored_ms = d.stored_ms and d.id = any (r.ids) limit 1)
+    and r.stored_ms = d.stored_ms and d.id = any (r.ids) limit 1) is not null
 
 -- name: search_has_via
 (select true from ingest.statement_via as r
   where r.tenant = :tenant and r.kind = '{kind}' and r.term = :{term}
-    and r.stored_ms = d.stored_ms and r.id = d.id and r.via = d.via limit 1)
+    and r.stored_ms = d.stored_ms and r.id = d.id and r.via = d.via limit 1) is not null
 
 -- name: list_forward_targets
 select t.tenant, t.target, t.kind, t.url, t.api_user, t.own_source, t.sources, t.verbs,
