@@ -1,0 +1,54 @@
+-- What a rebuild reads to send statements again whose records are deleted. $1, $2: partitions, and
+-- the offset below which the log holds nothing any more.
+
+-- name: unknown_rights
+-- Copies that the store holds and the aggregator has no fact of.
+with before as (
+  select * from unnest($1::int[], $2::bigint[]) as b (partition, first)
+), copy as (
+  select k.tenant, k.id, k.body_hash
+  from ingest.statement_key as k
+  join before as b on b.partition = k.partition and k.record_offset < b.first
+  union all
+  select c.tenant, c.id, c.body_hash
+  from ingest.conflict as c
+  join before as b on b.partition = c.partition and c.record_offset < b.first
+)
+select count(*)
+from copy
+left join aggregator.statement_fact as f
+  on f.tenant = copy.tenant and f.id = copy.id and f.body_hash = copy.body_hash
+left join aggregator.fact_conflict as o
+  on o.tenant = copy.tenant and o.id = copy.id and o.body_hash = copy.body_hash
+where f.id is null and o.id is null
+
+-- name: copies_before
+with before as (
+  select * from unnest($1::int[], $2::bigint[]) as b (partition, first)
+), copy as (
+  select k.tenant, k.id, k.body_hash, s.client, s.version, s.raw
+  from ingest.statement_key as k
+  join before as b on b.partition = k.partition and k.record_offset < b.first
+  join ingest.statement as s
+    on s.tenant = k.tenant and s.stored_ms = k.stored_ms and s.id = k.id
+  union all
+  select c.tenant, c.id, c.body_hash, c.client, '', c.raw
+  from ingest.conflict as c
+  join before as b on b.partition = c.partition and c.record_offset < b.first
+), fact as (
+  select f.tenant, f.id, f.body_hash, f.append_ms, f.partition, f.record_offset, f.record_index,
+    f.stored_ms, f.fact
+  from aggregator.statement_fact as f
+  join before as b on b.partition = f.partition and f.record_offset < b.first
+  union all
+  select o.tenant, o.id, o.body_hash, o.append_ms, o.partition, o.record_offset, o.record_index,
+    o.stored_ms, o.fact
+  from aggregator.fact_conflict as o
+  join before as b on b.partition = o.partition and o.record_offset < b.first
+)
+select copy.tenant, copy.id, copy.body_hash, copy.client, copy.version, copy.raw, fact.append_ms,
+  fact.partition, fact.record_offset, fact.record_index, fact.stored_ms, fact.fact
+from copy
+join fact
+  on fact.tenant = copy.tenant and fact.id = copy.id and fact.body_hash = copy.body_hash
+order by fact.partition, fact.record_offset, fact.stored_ms, fact.record_index
