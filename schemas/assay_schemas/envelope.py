@@ -8,11 +8,13 @@ headers   `assay`   JSON of `Envelope`
           `ids`     16 bytes for each statement, in order
           `hashes`  32 bytes for each statement, in order (SHA-256 of the comparison form)
           `stored`  8 bytes, big-endian milliseconds; only on a replay: the original `stored`
+          `places`  24 bytes for each statement; only on a replay: where it stood in the log
 A tick carries only `assay`, with kind "tick", and no value: it says how late it is in the log.
 """
 
+import struct
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -21,8 +23,13 @@ HEADER_ENVELOPE = "assay"
 HEADER_IDS = "ids"
 HEADER_HASHES = "hashes"
 HEADER_STORED = "stored"
+HEADER_PLACES = "places"
 
 Headers = Sequence[tuple[str, bytes]]
+
+# Append time in milliseconds, partition, offset, index: the smallest of an id is its first copy.
+OriginalPlace = tuple[int, int, int, int]
+_PLACE: Final = struct.Struct(">qiqi")
 
 
 class EnvelopeError(ValueError):
@@ -55,6 +62,7 @@ class Opened(msgspec.Struct, frozen=True):
     ids: tuple[UUID, ...]
     hashes: tuple[bytes, ...]
     original_stored_ms: int | None
+    original_places: tuple[OriginalPlace, ...] | None = None
 
 
 _decoder = msgspec.json.Decoder(Envelope)
@@ -70,6 +78,15 @@ def seal(envelope: Envelope, ids: Sequence[UUID], hashes: Sequence[bytes]) -> He
         (HEADER_ENVELOPE, _encoder.encode(envelope)),
         (HEADER_IDS, b"".join(one.bytes for one in ids)),
         (HEADER_HASHES, b"".join(hashes)),
+    ]
+
+
+def seal_again(headers: Headers, stored_ms: int, places: Sequence[OriginalPlace]) -> Headers:
+    """What `seal` gave, for a replay: with what the log said of the statements at first."""
+    return [
+        *headers,
+        (HEADER_STORED, stored_ms.to_bytes(8, "big")),
+        (HEADER_PLACES, b"".join(_PLACE.pack(*place) for place in places)),
     ]
 
 
@@ -91,10 +108,13 @@ def open_envelope(headers: Headers) -> Opened:
     count = len(packed_ids) // 16
     if count == 0 or len(packed_ids) != 16 * count or len(packed_hashes) != 32 * count:
         raise EnvelopeError("ids and hashes of the envelope do not fit together")
-    stored = found.get(HEADER_STORED)
+    stored, packed_places = found.get(HEADER_STORED), found.get(HEADER_PLACES)
+    if packed_places is not None and len(packed_places) != _PLACE.size * count:
+        raise EnvelopeError("ids and places of the envelope do not fit together")
     return Opened(
         envelope=envelope,
         ids=tuple(UUID(bytes=packed_ids[i : i + 16]) for i in range(0, len(packed_ids), 16)),
         hashes=tuple(packed_hashes[i : i + 32] for i in range(0, len(packed_hashes), 32)),
         original_stored_ms=int.from_bytes(stored, "big") if stored is not None else None,
+        original_places=None if packed_places is None else tuple(_PLACE.iter_unpack(packed_places)),
     )

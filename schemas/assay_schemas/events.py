@@ -38,7 +38,7 @@ class _CompetencyEvent(_Event):
     expires_on: date | None = Field(default=None, description="last valid local date")
     timezone: str
     evidence: tuple[UUID, ...] = Field(default=(), description="statements that carry the award")
-    reason: str | None = Field(default=None, description="code, why it was lost")
+    reason: str | None = Field(default=None, description="code, why it was lost or changed")
 
 
 class CompetencyAchieved(_CompetencyEvent):
@@ -48,7 +48,7 @@ class CompetencyAchieved(_CompetencyEvent):
 
 
 class CompetencyRenewed(_CompetencyEvent):
-    """A held competency got other dates or a new award carries it."""
+    """A new award carries a held competency: it was achieved later, or expires later."""
 
     type: Literal["competency.renewed/v1"] = "competency.renewed/v1"
 
@@ -72,9 +72,40 @@ class CompetencySuspended(_CompetencyEvent):
 
 
 class CompetencyUnderReview(_CompetencyEvent):
-    """A later failure put the award under review."""
+    """A later failure, a person or a contest put the award under review."""
 
     type: Literal["competency.under_review/v1"] = "competency.under_review/v1"
+
+
+class CompetencyRevoked(_CompetencyEvent):
+    """The award was taken away, by a rule that says so of a later failure."""
+
+    type: Literal["competency.revoked/v1"] = "competency.revoked/v1"
+
+
+class CompetencyReinstated(_CompetencyEvent):
+    """The award that was suspended, under review or revoked holds again."""
+
+    type: Literal["competency.reinstated/v1"] = "competency.reinstated/v1"
+
+
+class CompetencyLevelChanged(_CompetencyEvent):
+    """A held competency is held at another level, which `level` tells."""
+
+    type: Literal["competency.level_changed/v1"] = "competency.level_changed/v1"
+
+
+class CompetencyCorrected(_CompetencyEvent):
+    """What was told of an award was not so: other dates or evidence, without a new award."""
+
+    type: Literal["competency.corrected/v1"] = "competency.corrected/v1"
+
+
+class CompetencyExpiring(_CompetencyEvent):
+    """A held competency expires soon. Told once for each threshold of an award."""
+
+    type: Literal["competency.expiring/v1"] = "competency.expiring/v1"
+    within_days: int = Field(ge=1, description="the threshold in days that has been passed")
 
 
 CompetencyEvent = Annotated[
@@ -83,7 +114,12 @@ CompetencyEvent = Annotated[
     | CompetencyWithdrawn
     | CompetencyExpired
     | CompetencySuspended
-    | CompetencyUnderReview,
+    | CompetencyUnderReview
+    | CompetencyRevoked
+    | CompetencyReinstated
+    | CompetencyLevelChanged
+    | CompetencyCorrected
+    | CompetencyExpiring,
     Field(discriminator="type"),
 ]
 

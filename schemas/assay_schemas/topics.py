@@ -16,6 +16,10 @@ STATEMENTS = "assay.statements.v1"
 COMPETENCIES = "assay.competencies.v1"
 CREDENTIALS = "assay.credentials.v1"
 
+# The source of every tenant under which the product itself tells of its decisions. It has no
+# modality, and what comes from it is never evidence.
+OWN_SOURCE = "assay"
+
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?")
 _INPUT = re.compile(r"assay\.in\.(?P<tenant>[^.]+)\.(?P<source>[^.]+)\.v1")
 INPUT_PATTERN = r"^assay\.in\..*\.v1$"
@@ -78,14 +82,17 @@ def is_slug(text: str) -> bool:
 
 
 def input_topic(tenant: str, source: str) -> Topic:
-    """The topic that one source writes; by ACL, only that source's principal may write it."""
+    """The topic that one source writes; by ACL, only that source's principal may write it.
+
+    The product's own source is written by `relay`, and by nobody else.
+    """
     if not (is_slug(tenant) and is_slug(source)):
         raise ValueError("tenant and source are 1 to 40 of a-z, 0-9, '-' and '_', no '-' at an end")
     return Topic(
         name=f"assay.in.{tenant}.{source}.v1",
         key="any",
         partitions=1,
-        writers=(f"in-{tenant}-{source}",),
+        writers=("relay",) if source == OWN_SOURCE else (f"in-{tenant}-{source}",),
         readers=("mover",),
         about="JSON statements of one source, one or an array per record",
         config={

@@ -157,4 +157,4 @@ def test_a_value_is_written_with_28_digits_half_even() -> None:
 
 def test_every_policy_is_among_the_random_ones() -> None:
     names = {policy["policy"] for policy in POLICIES}
-    assert len(names) == 10
+    assert len(names) == 12

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,21 @@ def with_clause(**keys: Any) -> dict[str, Any]:
     document = copy.deepcopy(R1)
     document["evidence"]["vr"].update(keys)
     return document
+
+
+def levels(*given: tuple[int, Any]) -> dict[str, Any]:
+    return changed(levels=[{"level": number, "requires": tree} for number, tree in given])
+
+
+def rollup(method: str, *children: str, **keys: Any) -> dict[str, Any]:
+    names = children or ("urn:a", "urn:b")
+    return {"method": method, "children": [{"competency": name} for name in names], **keys}
+
+
+def rolled_up(method: str, *children: str, **keys: Any) -> dict[str, Any]:
+    own = ("evidence", "requires", "validity")
+    document = {key: value for key, value in R1.items() if key not in own}
+    return {**document, "rollup": rollup(method, *children, **keys)}
 
 
 def problems(document: dict[str, Any]) -> dict[str, str]:
@@ -86,16 +101,60 @@ def problems(document: dict[str, Any]) -> dict[str, str]:
             "/on_later_fail/clauses/0",
             "no clause `gone`",
         ),
-        (changed(levels=[{"level": 2, "requires": "vr"}]), "/levels", "not supported by engine"),
-        (changed(prerequisites=[{"competency": "urn:x"}]), "/prerequisites", "not supported"),
+        (changed(conflicts={"same_id": "last"}), "/conflicts/same_id", "'quarantine'"),
+        (changed(levels=[{"level": 2, "requires": "gone"}]), "/levels/0/requires", "no clause"),
+        (levels((2, "vr"), (2, "obs")), "/levels/1/level", "cannot be reached: levels ascend"),
+        (levels((3, "vr"), (2, "obs")), "/levels/1/level", "cannot be reached: levels ascend"),
+        (levels((2, "vr"), (3, "vr")), "/levels/1/requires", "level 2 cannot be reached"),
         (
-            changed(transition={"from_version": 1, "policy": "re_evaluate"}),
-            "/transition/policy",
-            "not supported by engine",
+            levels((2, {"all": ["vr", "obs"]}), (3, {"any": ["vr", "theory"]})),
+            "/levels/1/requires",
+            "level 2 cannot be reached",
         ),
-        (changed(overrides={"allow": True}), "/overrides", "not supported"),
-        (changed(conflicts={"same_id": "last"}), "/conflicts", "not supported"),
-        (changed(rollup={"method": "all"}), "/rollup", "not supported"),
+        (levels((2, {"all": []})), "/levels/0/requires/all", "at least one part"),
+        (changed(levels=[{"level": "2", "requires": "vr"}]), "/levels/0/level", "integer"),
+        (
+            changed(prerequisites=[{"competency": R1["competency"]}]),
+            "/prerequisites/0/competency",
+            "its own prerequisite",
+        ),
+        (changed(prerequisites=[{"competency": "x"}]), "/prerequisites/0/competency", "full IRI"),
+        (changed(prerequisites=[{"competency": "urn:x", "at": "now"}]), "/prerequisites/0/at", "'"),
+        (changed(transition={"policy": "forget"}), "/transition/policy", "must be grandfather"),
+        (
+            changed(transition={"policy": {"re_evaluate_after": "soon"}}),
+            "/transition/policy",
+            "PnD",
+        ),
+        (changed(transition={"policy": "re_evaluate_after"}), "/transition", "needs its period"),
+        (
+            changed(transition={"policy": "grandfather", "re_evaluate_after": "P1D"}),
+            "/transition",
+            "a policy of its own",
+        ),
+        (changed(overrides={"max": "P90D"}), "/overrides/allow", "required"),
+        (changed(overrides={"allow": True, "max": "90"}), "/overrides/max", "PnD"),
+        (changed(overrides={"allow": True, "by": "qa"}), "/overrides/by", "unknown key"),
+        (changed(rollup=rollup("all")), "/evidence", "a roll-up rule does not take"),
+        (rolled_up("most"), "/rollup/method", "Input should"),
+        (rolled_up("points", need=3), "/rollup", "each child has points"),
+        (rolled_up("n_of"), "/rollup", "needs `need`"),
+        (rolled_up("n_of", need=3), "/rollup", "cannot be reached"),
+        (rolled_up("weakest", need=1), "/rollup", "does not take `need`"),
+        (rolled_up("all", "urn:a", "urn:a"), "/rollup", "named twice"),
+        (rolled_up("all", R1["competency"]), "/rollup/children/0/competency", "child of itself"),
+        (
+            with_clause(attempts={"policy": "median", "m": 3}, score_gte=None),
+            "/evidence/vr/attempts",
+            "needs gte where the rule has no levels",
+        ),
+        (with_clause(attempts={"policy": "median", "m": 3}), "/evidence/vr", "ratings"),
+        (with_clause(attempts={"policy": "n_mastery", "n": 3}), "/evidence/vr/attempts", "gte"),
+        (
+            with_clause(attempts={"policy": "average", "gte": "3", "scale": "raw"}),
+            "/evidence/vr/attempts",
+            "does not take scale",
+        ),
     ],
 )
 def test_a_wrong_key_is_refused_by_name(
@@ -109,7 +168,7 @@ def test_a_wrong_key_is_refused_by_name(
 def test_every_problem_is_listed_at_once() -> None:
     document = with_clause(window="x", score_gte="y")
     document["levels"] = [1]
-    assert {"/levels", "/evidence/vr/window", "/evidence/vr/score_gte"} <= set(problems(document))
+    assert {"/levels/0", "/evidence/vr/window", "/evidence/vr/score_gte"} <= set(problems(document))
 
 
 def test_a_tree_without_end_is_refused() -> None:
@@ -120,7 +179,49 @@ def test_a_tree_without_end_is_refused() -> None:
 
 
 def test_keys_that_ask_for_nothing_are_accepted() -> None:
-    parse_rule(changed(levels=[], prerequisites=[], overrides={"allow": False}, transition=None))
+    rule = parse_rule(
+        changed(
+            levels=[],
+            prerequisites=[],
+            overrides={"allow": False},
+            transition=None,
+            conflicts={"same_attempt": "fail_wins", "same_id": "quarantine"},
+        )
+    )
+    assert (rule.levels, rule.prerequisites, rule.overrides) == ((), (), None)
+    assert rule.older_awards_end is None
+
+
+def test_levels_are_cumulative_and_a_median_asks_for_the_number_of_each() -> None:
+    document = levels((2, "vr"), (4, {"any": ["theory", "obs"]}))
+    document["evidence"]["vr"]["attempts"] = {"policy": "median", "m": 3}
+    del document["evidence"]["vr"]["score_gte"]
+    rule = parse_rule(document)
+    assert [level.number for level in rule.levels] == [2, 4]
+    below, above = (level.rule for level in rule.levels)
+    assert below.initial.requires == "vr"
+    assert above.initial.requires == Branch("all", 2, ("vr", Branch("any", 1, ("theory", "obs"))))
+    asked = [one.initial.evidence["vr"].attempts.gte for one in (below, above)]
+    assert asked == [2, 4]
+    # The same clause asks for more at each level, so that no level follows from the one below.
+    document["levels"][1]["requires"] = "vr"
+    parse_rule(document)
+
+
+@pytest.mark.parametrize(
+    ("transition", "end"),
+    [
+        (None, None),
+        ({"policy": "grandfather"}, None),
+        ({"policy": "re_evaluate"}, "2024-01-01"),
+        ({"policy": {"re_evaluate_after": "P90D"}}, "2024-03-31"),
+        ({"policy": "re_evaluate_after", "re_evaluate_after": "P1M"}, "2024-02-01"),
+        ({"re_evaluate_after": "P1M", "from_version": 2}, "2024-02-01"),
+    ],
+)
+def test_a_transition_says_until_when_older_awards_stand(transition: Any, end: str | None) -> None:
+    found = parse_rule(changed(transition=transition)).older_awards_end
+    assert found == (None if end is None else date.fromisoformat(end).toordinal())
 
 
 def test_short_names_are_expanded_and_defaults_hold() -> None:

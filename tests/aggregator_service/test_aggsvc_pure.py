@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -36,6 +37,11 @@ from assay_aggregator.events import (
 from assay_aggregator.fact import Fact, decode_fact, encode_fact
 from assay_aggregator.people import Link, Recorded, effective_links, next_change_ms
 from assay_schemas.events import (
+    CompetencyAchieved,
+    CompetencyCorrected,
+    CompetencyExpiring,
+    CompetencyLevelChanged,
+    CompetencyReinstated,
     CompetencyRenewed,
     CompetencyWithdrawn,
     Status,
@@ -43,6 +49,7 @@ from assay_schemas.events import (
 )
 
 STATUSES = tuple(PHASES)
+UNKNOWN = cast("Status", "asleep")
 SUBJECT = Subject("demo", UUID(int=7), "https://example.org/c")
 HELD = Standing(
     "achieved", None, date(2026, 3, 2), date(2027, 1, 10), frozenset({identifier("s1")})
@@ -63,21 +70,45 @@ def test_the_same_standing_tells_nothing(status: Status) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("changed", "kind"),
     [
-        {"expires_on": date(2027, 2, 1)},
-        {"achieved_on": date(2026, 3, 3)},
-        {"level": 3},
-        {"evidence": frozenset({identifier("s2")})},
+        ({"expires_on": date(2027, 2, 1)}, CompetencyRenewed),
+        ({"expires_on": None}, CompetencyRenewed),
+        ({"achieved_on": date(2026, 3, 3)}, CompetencyRenewed),
+        ({"achieved_on": date(2026, 3, 1)}, CompetencyCorrected),
+        ({"expires_on": date(2027, 1, 9)}, CompetencyCorrected),
+        ({"evidence": frozenset({identifier("s2")})}, CompetencyCorrected),
+        ({"level": 3}, CompetencyLevelChanged),
+        ({"level": 3, "achieved_on": date(2026, 3, 3)}, CompetencyLevelChanged),
+        ({"expiring_days": 90}, CompetencyExpiring),
     ],
 )
-def test_other_dates_level_or_evidence_renew_what_is_held(changed: dict[str, object]) -> None:
-    assert step(HELD, replace(HELD, **changed)) is CompetencyRenewed  # type: ignore[arg-type]
+def test_what_is_told_of_a_held_award_that_is_another(
+    changed: dict[str, Any], kind: object
+) -> None:
+    assert step(HELD, replace(HELD, **changed)) is kind
+
+
+@pytest.mark.parametrize("status", ["suspended", "under_review", "revoked"])
+def test_the_same_award_comes_back_and_a_new_one_is_achieved(status: Status) -> None:
+    lost = replace(HELD, status=status)
+    assert step(lost, HELD) is CompetencyReinstated
+    assert step(lost, replace(HELD, achieved_on=date(2026, 5, 1))) is CompetencyAchieved
+
+
+def test_each_threshold_before_the_end_is_told_once() -> None:
+    near, nearer = replace(HELD, expiring_days=90), replace(HELD, expiring_days=30)
+    assert step(near, near) is None
+    assert step(near, nearer) is CompetencyExpiring
+    # An award that is new in the last days tells its dates itself.
+    renewed = replace(nearer, achieved_on=date(2026, 5, 1))
+    assert step(HELD, renewed) is CompetencyRenewed
+    assert step(renewed, renewed) is None
 
 
 def test_an_unknown_status_is_no_step() -> None:
-    with pytest.raises(NoSuchStep, match="revoked"):
-        step(HELD, replace(HELD, status="revoked"))
+    with pytest.raises(NoSuchStep, match="asleep"):
+        step(HELD, replace(HELD, status=UNKNOWN))
 
 
 @given(
@@ -85,7 +116,10 @@ def test_an_unknown_status_is_no_step() -> None:
         st.builds(
             Standing,
             status=st.sampled_from(STATUSES),
+            level=st.sampled_from([None, 2, 3]),
+            achieved_on=st.sampled_from([None, date(2026, 1, 1), date(2026, 2, 1)]),
             expires_on=st.sampled_from([None, date(2027, 1, 1), date(2027, 2, 1)]),
+            expiring_days=st.sampled_from([None, 30, 90]),
             evidence=st.sampled_from([frozenset(), frozenset({identifier("s1")})]),
         ),
         max_size=8,
@@ -109,7 +143,7 @@ def test_whoever_follows_the_events_knows_the_present_standing(walk: list[Standi
         before = after
     assert PHASES[told.status] is PHASES[before.status]
     if PHASES[before.status] is not Phase.NONE:
-        assert told == before
+        assert told == replace(before, expiring_days=None)
 
 
 def test_ids_are_the_same_whenever_asked_and_shaped_as_version_4() -> None:

@@ -120,6 +120,7 @@ async def test_an_award_expires_when_a_tick_moves_the_time(driver: Driver) -> No
     events = await driver.events()
     assert [one["type"] for one in events] == [
         "competency.achieved/v1",
+        "competency.expiring/v1",
         "competency.expired/v1",
     ]
     assert events[1]["expires_on"] == "2027-01-10"

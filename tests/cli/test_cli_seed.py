@@ -9,6 +9,7 @@ from httpx import BasicAuth, Request
 
 from assay_cli.demo_catalogue import Catalogue, catalogue, rule_documents
 from assay_cli.seed import criteria, ensure_keys, load_tenant
+from assay_cli.seed_rules import APPROVER, AUTHOR, DEMO_ACCOUNTS, ensure_accounts
 from assay_cli.stack import DEMO_KEYS, StackInfo
 from assay_runtime.auth import Authenticator
 from assay_runtime.problem import Problem
@@ -21,6 +22,14 @@ TABLES = (
     "aggregator.api_client",
     "credentials.api_client",
     "aggregator.rule_version",
+    "aggregator.framework",
+    "aggregator.framework_object",
+    "aggregator.competency",
+    "aggregator.role",
+    "aggregator.role_requirement",
+    "aggregator.rule_approval",
+    "aggregator.signature",
+    "aggregator.account",
     "credentials.issuer",
     "credentials.achievement",
 )
@@ -46,7 +55,13 @@ async def _load(database: Database, stack: StackInfo, data: Catalogue) -> None:
     connection = await database.connect()
     try:
         async with connection.transaction():
-            await load_tenant(connection, data, rule_documents(), ensure_keys(stack, data))
+            await load_tenant(
+                connection,
+                data,
+                rule_documents(),
+                ensure_keys(stack, data),
+                ensure_accounts(stack),
+            )
     finally:
         await connection.close()
 
@@ -86,6 +101,15 @@ async def test_loading_twice_doubles_nothing(postgres: Database, tmp_path: Path)
         "aggregator.api_client": 2,
         "credentials.api_client": 2,
         "aggregator.rule_version": len(rule_documents()),
+        "aggregator.framework": 2,
+        # 60 competencies, each below the document, 3 kinds, a rubric; 14 roles that ask 220 times.
+        "aggregator.framework_object": 2 * 60 + 3 + 1 + 14 + 220,
+        "aggregator.competency": 60,
+        "aggregator.role": 14,
+        "aggregator.role_requirement": 220,
+        "aggregator.rule_approval": len(rule_documents()),
+        "aggregator.signature": 2 * len(rule_documents()),
+        "aggregator.account": len(DEMO_ACCOUNTS),
         "credentials.issuer": 1,
         "credentials.achievement": len(rule_documents()),
     }
@@ -152,3 +176,24 @@ async def test_a_source_keeps_its_modality_and_only_the_centres_vouch(
         ("vr", "vr", False),
         ("workplace", "workplace", False),
     ]
+
+
+async def test_the_rules_of_the_demo_were_approved_by_somebody_else(
+    postgres: Database, tmp_path: Path
+) -> None:
+    stack = StackInfo(tmp_path)
+    await _load(postgres, stack, catalogue())
+    assert stat.S_IMODE((tmp_path / "demo-accounts.json").stat().st_mode) == 0o600
+    connection = await postgres.connect()
+    try:
+        rows = await connection.fetch(
+            "select v.hash = s.content_hash as is_signed, d.account as author, s.account "
+            "from aggregator.rule_version as v "
+            "join aggregator.rule_approval as a using (tenant, rule_id, version) "
+            "join aggregator.rule_draft as d using (tenant, rule_id, version) "
+            "join aggregator.signature as s on s.signature = a.signature"
+        )
+    finally:
+        await connection.close()
+    assert len(rows) == len(rule_documents())
+    assert {tuple(row) for row in rows} == {(True, AUTHOR, APPROVER)}

@@ -129,8 +129,48 @@ async def test_a_new_award_after_expiry_is_a_new_credential(service: Service) ->
     assert await service.outcome(new["id"]) == "valid"
 
 
+@pytest.mark.parametrize("between", [None, "suspended"])
+async def test_a_revoked_award_revokes_for_good_and_a_reinstated_one_is_issued_anew(
+    service: Service, between: str | None
+) -> None:
+    person = uuid4()
+    await service.follow(event("achieved", person, 1))
+    if between is not None:
+        await service.follow(event(between, person, 2))
+    await service.follow(event("revoked", person, 3))
+    (one,) = await service.credentials(person)
+    assert one["status"] == "revoked"
+    assert await service.outcome(one["id"]) == "revoked"
+    await service.follow(event("reinstated", person, 4))
+    old, new = await service.credentials(person)
+    assert (old["id"], old["status"], new["status"]) == (one["id"], "revoked", "issued")
+
+
+async def test_events_that_only_tell_of_a_held_award_follow_its_status(service: Service) -> None:
+    """Expiring changes nothing, a level change or correction supersedes, reinstated unsuspends."""
+    person = uuid4()
+    await service.follow(event("achieved", person, 1))
+    before = await service.credentials(person)
+    await service.follow(event("expiring", person, 2, within_days=30))
+    assert await service.credentials(person) == before
+    await service.follow(event("level_changed", person, 3, level=3))
+    await service.follow(event("corrected", person, 4, level=3, achieved_on="2026-01-02"))
+    assert [one["status"] for one in await service.credentials(person)] == [
+        "superseded",
+        "superseded",
+        "issued",
+    ]
+    last = {"level": 3, "achieved_on": "2026-01-02"}
+    await service.follow(event("under_review", person, 5, **last))
+    await service.follow(event("reinstated", person, 6, **last))
+    assert [one["status"] for one in await service.credentials(person)][-1] == "issued"
+    # A correction of what is not held any more follows its status, too.
+    await service.follow(event("corrected", person, 7, status="suspended", **last))
+    assert [one["status"] for one in await service.credentials(person)][-1] == "suspended"
+
+
 async def test_who_never_held_it_gets_no_credential(service: Service) -> None:
-    for kind in ("withdrawn", "suspended", "under_review", "expired"):
+    for kind in ("withdrawn", "suspended", "under_review", "expired", "revoked"):
         person = uuid4()
         await service.follow(event(kind, person, 1))
         assert await service.credentials(person) == []

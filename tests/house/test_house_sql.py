@@ -11,9 +11,16 @@ from assay_runtime.sql import Queries
 from assay_testing import Database
 
 SCHEMAS = ("ingest", "aggregator", "credentials")
+# The tables of a rebuild are made by its own queries.
+_NOT_OF_THE_SCHEMA = ("schema.sql", "rebuild.sql")
 # Schema, and the file of queries that runs on it; {schema} in a file stands for the schema.
 QUERY_FILES = (
-    *((schema, f"assay_{schema}", "queries.sql") for schema in SCHEMAS),
+    *(
+        (schema, f"assay_{schema}", file.name)
+        for schema in SCHEMAS
+        for file in sorted(files(f"assay_{schema}").joinpath("sql").iterdir(), key=str)
+        if file.name.endswith(".sql") and file.name not in _NOT_OF_THE_SCHEMA
+    ),
     *((schema, "assay_runtime", "queries.sql") for schema in SCHEMAS),
     *((schema, "assay_cli", "queries.sql") for schema in SCHEMAS),
     ("", "assay_cli", "check.sql"),

@@ -27,7 +27,14 @@ STANDARD = {
     "all/read",
     "all",
 }
-STRONG = {"statements/void", "clients/manage", "competencies/admin", "credentials/admin"}
+STRONG = {
+    "statements/void",
+    "clients/manage",
+    "accounts/manage",
+    "rules/force",
+    "competencies/admin",
+    "credentials/admin",
+}
 
 
 def test_the_scopes_of_the_standard_are_there_and_all_covers_them() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from assay_aggregator.clause import Item, items_of
 from assay_aggregator.dates import add, day_end, local_ordinal
 from assay_aggregator.prepare import matches, prepare
-from assay_aggregator.rule import Clause, Clauses, Rule, Tree
+from assay_aggregator.rule import Clause, Clauses, Prerequisite, Rule, Tree
 from assay_aggregator.vocabulary import COMPLETED, WAIVED
 from assay_aggregator.world import World
 
@@ -123,6 +123,18 @@ def policy(
     scores = [a.score for a in attempts if a.score is not None]
     if not scores:
         return None, None
+    if name == "n_mastery":
+        kept = [a for a in attempts if a.score is not None and a.score >= Fraction(rules.gte)]
+        enough = len(kept) >= rules.n
+        mean = sum((a.score or Fraction(0) for a in kept), Fraction(0)) / max(1, len(kept))
+        return (kept if enough else None), (mean if enough else None)
+    if name == "median":
+        rated = [a for a in attempts if a.score is not None][-rules.m :]
+        ratings = sorted(a.score for a in rated if a.score is not None)
+        if len(ratings) < rules.n:
+            return None, None
+        middle = ratings[(len(ratings) - 1) // 2]
+        return (rated if middle >= Fraction(rules.gte) else None), middle
     weight = Fraction(rules.weight)
     if name == "average":
         value = sum(scores, Fraction(0)) / len(scores)
@@ -160,7 +172,15 @@ class PlainAward:
     used: set[str]
 
 
+def prerequisite_holds(one: Prerequisite, world: World, t: datetime) -> bool:
+    held = [step for step in world.standings[one.competency].steps if step.since <= t]
+    if not held or held[-1].held != "achieved":
+        return False
+    return one.level is None or (held[-1].level or 0) >= one.level
+
+
 def reference(rule: Rule, world: World, as_of: datetime) -> dict[str, Any]:
+    """The decision of one award timeline; `always` is left to the caller."""
     prepared = prepare(rule, world, PERSON, as_of, None)
 
     def load(clauses: Clauses | None) -> dict[str, list[Item]]:
@@ -178,6 +198,12 @@ def reference(rule: Rule, world: World, as_of: datetime) -> dict[str, Any]:
         if not one.as_member and any(matches(m, one.fact) for m in rule.disqualify)
     }
     instants = {i.time for lists in (initial, renewal) for items in lists.values() for i in items}
+    for one in rule.prerequisites:
+        held = False
+        for step in world.standings[one.competency].steps:
+            if step.since <= as_of and prerequisite_holds(one, world, step.since) != held:
+                held = not held
+                instants.add(step.since)
     award: PlainAward | None = None
     suspended, trigger, review = False, None, None
     d_bound: datetime | None = None
@@ -210,7 +236,8 @@ def reference(rule: Rule, world: World, as_of: datetime) -> dict[str, Any]:
         }
         names = tree_used(clauses.requires, results)
         before = award
-        if names is not None:
+        gates = [one for one in rule.prerequisites if one.at == "award"]
+        if names is not None and all(prerequisite_holds(one, world, t) for one in gates):
             used = [a for name in dict.fromkeys(names) for a in (results[name].used or [])]
             days = [a.day for a in used]
             basis = {"earliest": min(days), "latest": max(days), "award": day}[rule.basis]

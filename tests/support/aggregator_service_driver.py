@@ -26,7 +26,7 @@ from assay_aggregator.store import PROJECTION, Store
 from assay_runtime.consume import Record
 from assay_schemas.agents import agent_key
 from assay_schemas.envelope import TICK_HEADERS, Envelope, seal
-from assay_schemas.topics import STATEMENTS
+from assay_schemas.topics import OWN_SOURCE, STATEMENTS
 from assay_testing import Database
 
 TENANT = "demo"
@@ -44,6 +44,7 @@ SOURCES: Mapping[str, Envelope] = {
         tenant=TENANT, source="in_person", modality="in_person", vouches_for_assessors=True
     ),
     "office": Envelope(tenant=TENANT, source="office", may_void=True),
+    OWN_SOURCE: Envelope(tenant=TENANT, source=OWN_SOURCE),
 }
 
 
@@ -335,14 +336,16 @@ async def advance(connection: Any, batch: Sequence[Record]) -> None:
 
 
 @asynccontextmanager
-async def driver_of(database: Database, size: int = 6) -> AsyncIterator[Driver]:
+async def driver_of(
+    database: Database, size: int = 6, command_seconds: float = 20.0
+) -> AsyncIterator[Driver]:
     """A driver that comes in as the service's own role, with its own rights."""
     pool = await asyncpg.create_pool(
         dsn=database.dsn("assay_aggregator"),
         password=database.password("assay_aggregator"),
         min_size=1,
         max_size=size,
-        command_timeout=20,
+        command_timeout=command_seconds,
     )
     try:
         yield Driver(pool)

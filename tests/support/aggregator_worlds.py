@@ -31,6 +31,9 @@ POLICIES: list[dict[str, Any]] = [
     {"policy": "highest", "gte": "0.8"},
     {"policy": "decaying", "gte": "0.7", "weight": "0.65"},
     {"policy": "weighted_recent", "gte": "0.7", "weight": "0.65"},
+    {"policy": "n_mastery", "n": 2, "gte": "0.7"},
+    {"policy": "n_mastery", "n": 3, "gte": "2", "scale": "raw"},
+    {"policy": "median", "m": 3, "n": 2, "gte": "3"},
 ]
 LINKS = [
     IdentityLink("account:https://id.example.org ada", "ada"),
@@ -62,7 +65,7 @@ def rule_document(random: Random) -> dict[str, Any]:
     if random.random() < 0.5:
         some = random.sample(names, random.randint(1, len(names)))
         document["renewal"] = {
-            "evidence": {name: {"attempts": random.choice(POLICIES)} for name in some}
+            "evidence": {name: overlay(random.choice(POLICIES)) for name in some}
         }
         if random.random() < 0.5:
             document["renewal"]["requires"] = tree(random, names)
@@ -76,6 +79,11 @@ def rule_document(random: Random) -> dict[str, Any]:
     return document
 
 
+def overlay(attempts: dict[str, Any]) -> dict[str, Any]:
+    """Another policy; ratings have no threshold for scores."""
+    return {"attempts": attempts} | ({"score_gte": None} if attempts["policy"] == "median" else {})
+
+
 def clause_document(random: Random, name: str) -> dict[str, Any]:
     clause: dict[str, Any] = {
         "modality": ["online"],
@@ -86,7 +94,7 @@ def clause_document(random: Random, name: str) -> dict[str, Any]:
         "attempts": dict(random.choice(POLICIES)),
         "waivers": ["Tested Out"],
     }
-    if random.random() < 0.5:
+    if random.random() < 0.5 and clause["attempts"]["policy"] != "median":
         clause["score_gte"] = "0.6"
     if random.random() < 0.5:
         clause["window"] = random.choice(["P0D", "P4D", "P15D", "P1M"])
@@ -114,7 +122,7 @@ def one_fact(random: Random, index: int) -> Fact:
     time = START + timedelta(hours=12 * random.randint(0, 60))
     stored = time + timedelta(minutes=random.randint(0, 3))
     verbs = ["passed"] * 5 + ["failed", "failed", "completed", "waived", "scored"]
-    scores = [Score("0.5"), Score("0.6"), Score("0.7"), Score("0.8"), Score("0.9"), None]
+    scores = [Score(f"0.{5 + raw}", raw=f"{raw}.0") for raw in range(5)] + [None]
     keys = [link.key for link in LINKS]
     instructors = random.sample(keys, random.choice([0, 1, 1, 2]))
     return Fact(
@@ -130,7 +138,7 @@ def one_fact(random: Random, index: int) -> Fact:
         instructors=tuple(sorted(instructors)),
         activity=random.choice(["urn:shared", "urn:shared", "urn:a", "urn:b", "urn:c", "urn:aps"]),
         success=random.choice([None] * 9 + [False]),
-        score=random.choice([*scores, Score(raw="2", min="0", max="3")]),
+        score=random.choice([*scores, Score(raw="2", min="0", max="3"), Score(raw="1.5")]),
         registration=random.choice([f"own {index}", f"own {index}", None, "r1", "r2"]),
         session=random.choice([None, None, "s1"]),
         waived_reason=random.choice(["Tested Out", "Other"]),

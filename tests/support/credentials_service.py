@@ -57,6 +57,7 @@ def event(kind: str, person: UUID, sequence: int, **changed: Any) -> CompetencyE
             "suspended": "suspended",
             "under_review": "under_review",
             "expired": "expired",
+            "revoked": "revoked",
         }.get(kind, "achieved"),
         "level": None if lost else 2,
         "as_of": datetime.now(UTC).isoformat(),

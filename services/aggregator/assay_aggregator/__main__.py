@@ -8,6 +8,7 @@ from assay_aggregator import api
 from assay_aggregator.evaluator import Evaluator
 from assay_aggregator.handle import StatementHandler
 from assay_aggregator.metrics import AggregatorMetrics
+from assay_aggregator.organisation.store import count_collisions
 from assay_aggregator.settings import AggregatorSettings, RelaySettings
 from assay_aggregator.shelf import RuleShelf
 from assay_aggregator.store import PROJECTION, SCHEMA, Store
@@ -20,6 +21,8 @@ from assay_runtime.serve import Checks, new_app, run_process, serve
 from assay_schemas.topics import STATEMENTS
 
 WATCH_SECONDS = 1.0
+# Counting collisions reads every stated link, and they come about by people's acts.
+COLLISIONS_SECONDS = 60.0
 
 
 def run_aggregator() -> None:
@@ -56,6 +59,7 @@ async def aggregate(settings: AggregatorSettings) -> None:
             parts.create_task(serve(app, settings))
             parts.create_task(consumer.run())
             parts.create_task(watch(pool, metrics))
+            parts.create_task(watch_collisions(pool, metrics))
             for _ in range(settings.evaluator_tasks):
                 evaluator = Evaluator(
                     pool=pool,
@@ -114,6 +118,19 @@ async def watch(pool: Pool, metrics: AggregatorMetrics) -> None:
             metrics.failures_kept.set(failures)
             metrics.outbox_depth.set(depth)
         await asyncio.sleep(WATCH_SECONDS)
+
+
+async def watch_collisions(pool: Pool, metrics: AggregatorMetrics) -> None:
+    """Keep the gauge of identities that collide: somebody has to look at them."""
+    while True:
+        try:
+            async with pool.acquire() as connection:
+                collisions = await count_collisions(connection)
+        except TRANSIENT:
+            metrics.retries.inc()
+        else:
+            metrics.identity_collisions.set(collisions)
+        await asyncio.sleep(COLLISIONS_SECONDS)
 
 
 def _checks(pool: Pool, consumer: Consumer) -> Checks:

@@ -16,8 +16,26 @@ from assay_aggregator.answers import Question, answer, consistent_ms
 from assay_aggregator.api_admin import admin_routes
 from assay_aggregator.copies import instant
 from assay_aggregator.dates import format_instant
-from assay_aggregator.errors import AggregatorError, Refused, RuleConflict, Unknown
+from assay_aggregator.errors import (
+    AggregatorError,
+    Contradiction,
+    Forbidden,
+    Refused,
+    RuleConflict,
+    SignatureRefused,
+    Unknown,
+)
+from assay_aggregator.frameworks.api_case import case_routes
+from assay_aggregator.frameworks.api_frameworks import framework_routes
+from assay_aggregator.inspection.api_audit import audit_routes
+from assay_aggregator.inspection.api_inspection import inspection_routes
+from assay_aggregator.lifecycle.api_accounts import account_routes
+from assay_aggregator.lifecycle.api_rules import rule_routes
+from assay_aggregator.organisation.api import organisation_routes
+from assay_aggregator.organisation.api_admin import people_admin_routes
 from assay_aggregator.people import text_hash
+from assay_aggregator.reading.api_reading import reading_routes
+from assay_aggregator.reviews.routes import review_routes
 from assay_aggregator.rule import RuleError
 from assay_aggregator.settings import AggregatorSettings
 from assay_aggregator.shelf import RuleShelf
@@ -39,10 +57,13 @@ _STATUS: Final[Mapping[type[AggregatorError], int]] = {
     Refused: 400,
     Unknown: 404,
     RuleConflict: 409,
+    Contradiction: 409,
+    Forbidden: 403,
+    SignatureRefused: 403,
 }
 
 
-_TITLES: Final = {400: "Bad request", 404: "Not found", 409: "Conflict"}
+_TITLES: Final = {400: "Bad request", 403: "Not allowed", 404: "Not found", 409: "Conflict"}
 
 
 def install(app: FastAPI, *, pool: Pool, shelf: RuleShelf, settings: AggregatorSettings) -> None:
@@ -68,6 +89,16 @@ def install(app: FastAPI, *, pool: Pool, shelf: RuleShelf, settings: AggregatorS
     app.include_router(_person(api))
     app.include_router(_overview(api))
     app.include_router(admin_routes(api))
+    app.include_router(audit_routes(api))
+    app.include_router(inspection_routes(api))
+    app.include_router(framework_routes(api))
+    app.include_router(case_routes(api))
+    app.include_router(reading_routes(api))
+    app.include_router(organisation_routes(api, settings.local_zone))
+    app.include_router(people_admin_routes(api))
+    app.include_router(account_routes(api))
+    app.include_router(review_routes(api))
+    app.include_router(rule_routes(api))
 
 
 def _people(api: Api) -> APIRouter:

@@ -7,6 +7,7 @@ lists, O(log n) comparisons, and each policy O(its n), whatever the number of at
 """
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -15,12 +16,14 @@ from math import inf, lcm
 from operator import attrgetter
 from typing import Final
 
-from assay_aggregator.clause import AttemptKey, Item
+from assay_aggregator.clause import AttemptKey, Item, counts
 from assay_aggregator.dates import Period, add
 from assay_aggregator.rule import Attempts, Clause
 from assay_aggregator.vocabulary import COMPLETED, WAIVED
 
-SCORED: Final = frozenset({"average", "highest", "decaying", "weighted_recent"})
+SCORED: Final = frozenset(
+    {"average", "highest", "decaying", "weighted_recent", "n_mastery", "median"}
+)
 _NOTHING: Final = Fraction(0)
 _TWENTY_EIGHT_DIGITS: Final = Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999)
 
@@ -125,11 +128,13 @@ class Book:
         # For the policies over scores alone: attempts with a score, their scores in ascending
         # order, the sum, and how many reach the rule's `gte`.
         self.scored: list[Attempt] = []
+        self.mastered: list[Attempt] = []
         self.ranked: list[Fraction] = []
         self.total = _NOTHING
         self.reaching = 0
         self.magnitude = 0.0
         self._keeps_scores = self.rules.policy in SCORED
+        self._keeps_mastered = self.rules.policy == "n_mastery"
         self._gte = Fraction(self.rules.gte) if self._keeps_scores else _NOTHING
         self._by_key: dict[AttemptKey, Attempt] = {}
 
@@ -170,7 +175,10 @@ class Book:
         _insert(self.scored, attempt)
         insort(self.ranked, attempt.score)
         self.total += attempt.score
-        self.reaching += attempt.score >= self._gte
+        if attempt.score >= self._gte:
+            self.reaching += 1
+            if self._keeps_mastered:
+                _insert(self.mastered, attempt)
         self.magnitude = max(self.magnitude, abs(_approximate(attempt.score)))
 
     def _take_out(self, attempt: Attempt) -> None:
@@ -181,7 +189,10 @@ class Book:
             _remove(self.scored, attempt)
             del self.ranked[bisect_left(self.ranked, attempt.score)]
             self.total -= attempt.score
-            self.reaching -= attempt.score >= self._gte
+            if attempt.score >= self._gte:
+                self.reaching -= 1
+                if self._keeps_mastered:
+                    _remove(self.mastered, attempt)
 
     def chosen(self) -> list[Attempt] | None:
         """The attempts that the policy uses, in order; None when the clause is not satisfied."""
@@ -213,6 +224,11 @@ class Book:
             case "consecutive":
                 last = _last(every, n)
                 return last if last is not None and all(a.passes for a in last) else None
+            case "n_mastery":
+                return self.mastered[:] if self.reaching >= n else None
+            case "median":
+                median = self._median()
+                return self.rated() if median is not None and median >= self._gte else None
             case _:
                 return every[:] if self._reaches() else None
 
@@ -231,9 +247,22 @@ class Book:
                 helping = every[len(every) - run :]
             case "count":
                 return self._spaced_back() if self.rules.spacing is not None else passing
+            case "n_mastery":
+                return self.mastered
+            case "median":
+                return self.rated()
             case _:
                 return passing
         return [attempt for attempt in helping if attempt.passes]
+
+    def rated(self) -> list[Attempt]:
+        """The last m attempts with a score."""
+        return self.scored[-self.rules.m :]
+
+    def _median(self) -> Fraction | None:
+        """The lower median of the last m ratings; None with fewer than n of them."""
+        ratings = sorted(attempt.score for attempt in self.rated() if attempt.score is not None)
+        return ratings[(len(ratings) - 1) // 2] if len(ratings) >= self.rules.n else None
 
     def _spaced(self) -> list[Attempt] | None:
         used = self._spaced_back()
@@ -287,6 +316,11 @@ class Book:
         match self.rules.policy:
             case "highest":
                 return self.ranked[-1]
+            case "median":
+                return self._median()
+            case "n_mastery":
+                kept = [attempt.score for attempt in self.mastered if attempt.score is not None]
+                return sum(kept, _NOTHING) / len(kept) if len(kept) >= self.rules.n else None
             case "average":
                 return self.total / scores
             case "weighted_recent" if scores > 1:
@@ -315,6 +349,17 @@ class Book:
                 value = p * whole * power + (q - p) * value
                 power *= q
         return Fraction(value, common * power)
+
+
+def book_at(
+    clause: Clause, items: Sequence[Item], time: datetime, day: int, bound: datetime | None
+) -> Book:
+    """The attempts of a clause at one instant, of local date `day`."""
+    book = Book(clause)
+    for item in items:
+        if item.time <= time and counts(item, day, bound):
+            book.add(item)
+    return book
 
 
 def _last(attempts: list[Attempt], n: int) -> list[Attempt] | None:

@@ -6,10 +6,14 @@ Written in the transaction of the change itself, so neither can be there without
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
+import asyncpg
 import orjson
 
+from assay_aggregator.copies import instant
+from assay_aggregator.dates import format_instant
 from assay_runtime.postgres import Connection
 from assay_runtime.sql import load_queries
 
@@ -41,6 +45,60 @@ async def record(connection: Connection, tenant: str, recorded_ms: int, event: A
         _text(event.before),
         _text(event.after),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events are asked for; None asks for all.
+
+    `since` and `until` are half-open and of the database's clock; `recorded_ms_max` is of the log.
+    """
+
+    subject: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    recorded_ms_max: int | None = None
+
+
+async def events(
+    connection: Connection, tenant: str, wanted: AuditFilter, after: int, limit: int
+) -> list[dict[str, Any]]:
+    """A tenant's events behind the event `after`, in order, as JSON objects."""
+    rows: list[asyncpg.Record] = await connection.fetch(
+        QUERIES["audit_events"],
+        tenant,
+        after,
+        limit,
+        wanted.subject,
+        wanted.actor,
+        wanted.action,
+        wanted.since,
+        wanted.until,
+        wanted.recorded_ms_max,
+    )
+    return [_document(row) for row in rows]
+
+
+async def reach(connection: Connection, tenant: str, first: int, last: int) -> int:
+    """How many events a tenant has from `first` to `last`, both included."""
+    found: int = await connection.fetchval(QUERIES["audit_reach"], tenant, first, last)
+    return found
+
+
+def _document(row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "event": row["event"],
+        "at": format_instant(row["at"]),
+        "recorded": format_instant(instant(row["recorded_ms"])),
+        "actor": row["actor"],
+        "action": row["action"],
+        "subject": row["subject"],
+        "reason": row["reason"],
+        "before": None if row["before"] is None else orjson.loads(row["before"]),
+        "after": None if row["after"] is None else orjson.loads(row["after"]),
+    }
 
 
 def _text(document: Mapping[str, Any] | None) -> str | None:

@@ -1,7 +1,8 @@
 """Case files, `assay.case/v1` (competency/rules.md section 6): a rule's unit tests.
 
 A case states a rule, a small world and the expected decision; running it names each difference,
-field by field. `assay rules test` is a thin wrapper around `run_cases`.
+field by field. `assay rules test` is a thin wrapper around `run_cases`. Beside the keys of the
+reference, a case may hold other rules, overrides and reviews (docs/competency-rules.md).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,127 +10,40 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Final
 
 import msgspec
 
-from assay_aggregator.clause import Reason
+from assay_aggregator.case_file import CaseError, CaseFile, Expected, ExpectedClause, Json
+from assay_aggregator.dependencies import RuleCycle
 from assay_aggregator.evaluate import Decision, evaluate
 from assay_aggregator.fact import Fact, Origin, fact_of
 from assay_aggregator.rule import Rule, RuleError, parse_rule
+from assay_aggregator.rule_text import YAML_SUFFIXES, TextError, read_text
 from assay_aggregator.sent import as_sent
-from assay_aggregator.world import Authorisation, Conflict, IdentityLink, Valid, World
+from assay_aggregator.standings import with_standings
+from assay_aggregator.versions import decide
+from assay_aggregator.world import (
+    Authorisation,
+    Conflict,
+    IdentityLink,
+    Override,
+    Review,
+    Valid,
+    World,
+)
 from assay_schemas.agents import agent_key
 from assay_schemas.comparison import comparison_hash
-from assay_schemas.jsontext import TextFault, parse_json
 from assay_schemas.xapi_types import parse_timestamp
 
-Json = dict[str, Any]
 VOID_SCOPE: Final = "statements/void"
-_MAX_JSON_DEPTH: Final = 64
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class CaseError(ValueError):
-    """A file is no case that can be run; the text says why."""
-
-
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is expected: a misspelt key here would be an expectation that nobody looks at."""
-
-
-class CaseSource(msgspec.Struct, frozen=True):
-    """A source; without a modality nothing of it is evidence."""
-
-    modality: Literal["online", "vr", "in_person", "workplace"] | None = None
-    vouches_for_assessors: bool = False
-    scopes: tuple[str, ...] = ()
-    learner_controlled: bool = False
-
-
-class CasePerson(msgspec.Struct, frozen=True):
-    """A person; each identifier is an xAPI agent, and may carry from, to and recorded."""
-
-    identifiers: tuple[Json, ...]
-
-
-class _Period(msgspec.Struct, frozen=True, rename={"start": "from"}):
-    start: str | None = None
-    to: str | None = None
-    recorded: str | None = None
-
-
-class CaseAuthorisation(_Period, frozen=True, kw_only=True):
-    """The person `assessor` may assess within `scope`."""
-
-    assessor: str
-    scope: str
-
-
-class CaseConflict(_Period, frozen=True, kw_only=True, rename={"start": "from", "person": "with"}):
-    """The person `assessor` may not assess the person named by `with`."""
-
-    assessor: str
-    person: str
-
-
-class CaseRecord(msgspec.Struct, frozen=True):
-    """A statement as its source delivered it."""
-
-    source: str
-    stored: str
-    statement: Json
-
-
-class ExpectedClause(_Strict, frozen=True):
-    """What is expected of a clause; what is left out is not compared."""
-
-    satisfied: bool | None = None
-    passes: int | None = None
-    attempts: int | None = None
-    value: Any = None  # A number or its text.
-
-
-class ExpectedExclusion(_Strict, frozen=True):
-    """A statement and the reason for which it does not count in some clause."""
-
-    statement: str
-    reason: Reason
-
-
-class Expected(_Strict, frozen=True):
-    """The expected decision; what is left out is not compared."""
-
-    status: str
-    achieved_on: str | msgspec.UnsetType | None = msgspec.UNSET
-    expires_on: str | msgspec.UnsetType | None = msgspec.UNSET
-    trigger: str | msgspec.UnsetType | None = msgspec.UNSET
-    used: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    excluded: tuple[ExpectedExclusion, ...] | msgspec.UnsetType = msgspec.UNSET
-    clauses: dict[str, ExpectedClause] | msgspec.UnsetType = msgspec.UNSET
-
-
-class CaseFile(msgspec.Struct, frozen=True, rename={"schema_": "schema"}):
-    """A case as written."""
-
-    schema_: Literal["assay.case/v1"]
-    case: Annotated[str, msgspec.Meta(min_length=1)]
-    rule: Json
-    sources: dict[str, CaseSource]
-    people: dict[str, CasePerson]
-    records: tuple[CaseRecord, ...]
-    person: str
-    as_of: str
-    expect: Expected
-    title: str = ""
-    known_at: str | None = None
-    authorisations: tuple[CaseAuthorisation, ...] = ()
-    conflicts: tuple[CaseConflict, ...] = ()
+_NOTHING_EXPECTED: Final = Expected()
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case ready to run."""
+    """A case ready to run. `others` are the rules beside the one that it is about."""
 
     name: str
     title: str
@@ -139,10 +53,29 @@ class Case:
     as_of: datetime
     known_at: datetime | None
     expect: Expected
+    others: tuple[Rule, ...] = ()
 
     def decide(self) -> Decision:
-        """The decision that the case asks for."""
-        return evaluate(self.rule, self.world, self.person, self.as_of, self.known_at)
+        """The decision that the case asks for.
+
+        A rule without other versions of it is evaluated whatever its status and dates: a case may
+        be about a draft. Raises CaseError.
+        """
+        rules: dict[str, list[Rule]] = {}
+        for rule in (self.rule, *self.others):
+            rules.setdefault(rule.competency, []).append(rule)
+        competency, asked = self.rule.competency, (self.person, self.as_of, self.known_at)
+        try:
+            world = with_standings(rules, [competency], self.world, *asked)
+        except RuleCycle as error:
+            raise CaseError(str(error)) from error
+        versions = rules[competency]
+        if len(versions) == 1:
+            return evaluate(self.rule, world, *asked)
+        decision = decide(versions, world, *asked)
+        if decision is None:
+            raise CaseError("no version of the rule is in force at `as_of`")
+        return decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,22 +94,20 @@ class CaseOutcome:
         return not self.differences
 
 
-def read_case(text: bytes) -> Case:
-    """The case of a file's bytes. Raises CaseError."""
+def read_case(text: bytes, name: str = "case.json") -> Case:
+    """The case of a file's bytes, in YAML by the name's suffix, else in JSON. Raises CaseError."""
     try:
-        file = msgspec.convert(parse_json(text, _MAX_JSON_DEPTH), CaseFile)
-        rule = parse_rule(file.rule)
+        file = msgspec.convert(read_text(text, name).value, CaseFile)
         as_of = parse_timestamp(file.as_of)
         known_at = None if file.known_at is None else parse_timestamp(file.known_at)
-    except TextFault as error:
-        raise CaseError(f"is not JSON: {error}") from error
-    except RuleError as error:
-        lines = "".join(f"\n  rule{p.pointer}: {p.reason}" for p in error.problems)
-        raise CaseError(f"its rule cannot be evaluated:{lines}") from error
+    except TextError as error:
+        raise CaseError(str(error)) from error
     except (msgspec.ValidationError, ValueError) as error:
         raise CaseError(str(error)) from error
+    rule = _rule(file.rule, "rule")
+    others = tuple(_rule(one, f"rules/{index}") for index, one in enumerate(file.rules))
     try:
-        world = _world(file)
+        world = _world(file, rule.competency)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         # Statements and agents are taken as ingest would hand them on; here nobody checked them.
         raise CaseError(
@@ -184,10 +115,19 @@ def read_case(text: bytes) -> Case:
         ) from error
     if file.person not in file.people:
         raise CaseError(f"person `{file.person}` is not among `people`")
-    return Case(file.case, file.title, rule, world, file.person, as_of, known_at, file.expect)
+    expect = file.expect or _NOTHING_EXPECTED
+    return Case(file.case, file.title, rule, world, file.person, as_of, known_at, expect, others)
 
 
-def _world(file: CaseFile) -> World:
+def _rule(document: Json, where: str) -> Rule:
+    try:
+        return parse_rule(document)
+    except RuleError as error:
+        lines = "".join(f"\n  {where}{p.pointer}: {p.reason}" for p in error.problems)
+        raise CaseError(f"its rule cannot be evaluated:{lines}") from error
+
+
+def _world(file: CaseFile, competency: str) -> World:
     links = [
         _link(name, identifier)
         for name, person in file.people.items()
@@ -204,6 +144,33 @@ def _world(file: CaseFile) -> World:
             Conflict(one.assessor, one.person, _valid(one.start, one.to, one.recorded))
             for one in file.conflicts
         ],
+        overrides=[
+            Override(
+                id=f"override {number}",
+                person=one.person or file.person,
+                competency=one.competency or competency,
+                starts=date.fromisoformat(one.start).toordinal(),
+                ends=None if one.to is None else date.fromisoformat(one.to).toordinal(),
+                level=one.level,
+                by=one.by,
+                meaning=one.meaning,
+                reason=one.reason,
+                recorded=_instant(one.recorded),
+            )
+            for number, one in enumerate(file.overrides, start=1)
+        ],
+        reviews=[
+            Review(
+                id=f"review {number}",
+                person=one.person or file.person,
+                competency=one.competency or competency,
+                opened=parse_timestamp(one.opened),
+                closed=_instant(one.closed),
+                reason=one.reason,
+                recorded=_instant(one.recorded),
+            )
+            for number, one in enumerate(file.reviews, start=1)
+        ],
     )
 
 
@@ -219,8 +186,12 @@ def _valid(start: str | None, end: str | None, recorded: str | None) -> Valid:
     return Valid(
         None if start is None else date.fromisoformat(start).toordinal(),
         None if end is None else date.fromisoformat(end).toordinal(),
-        None if recorded is None else parse_timestamp(recorded),
+        _instant(recorded),
     )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else parse_timestamp(text)
 
 
 def _fact(file: CaseFile, position: int) -> Fact:
@@ -255,9 +226,13 @@ def result_of(decision: Decision) -> Json:
         }
         if state.value is not None:
             clauses[name]["value"] = state.value
+    level: Json = {}
+    if decision.level is not None or decision.levels:
+        level["level"] = decision.level
     excluded = sorted({(one.statement, str(one.reason)) for one in decision.excluded})
     return {
         "status": decision.status,
+        **level,
         "achieved_on": None if decision.achieved_on is None else str(decision.achieved_on),
         "expires_on": None if decision.expires_on is None else str(decision.expires_on),
         "trigger": decision.trigger,
@@ -270,10 +245,10 @@ def result_of(decision: Decision) -> Json:
 def differences(expect: Expected, result: Json) -> list[str]:
     """Where a result is not what was expected, one line for each field."""
     found = []
-    for name in ("status", "achieved_on", "expires_on", "trigger"):
+    for name in ("status", "level", "achieved_on", "expires_on", "trigger"):
         wanted = getattr(expect, name)
-        if wanted is not msgspec.UNSET and wanted != result[name]:
-            found.append(f"{name}: expected {_show(wanted)}, got {_show(result[name])}")
+        if wanted is not msgspec.UNSET and wanted != result.get(name):
+            found.append(f"{name}: expected {_show(wanted)}, got {_show(result.get(name))}")
     if expect.used is not msgspec.UNSET:
         found += _set_differences("used", set(map(str.lower, expect.used)), set(result["used"]))
     if expect.excluded is not msgspec.UNSET:
@@ -321,19 +296,23 @@ def _show(value: object) -> str:
 def run_case(path: Path) -> CaseOutcome:
     """Run one file; a file that cannot be run is an outcome too, with the reason as difference."""
     try:
-        case = read_case(path.read_bytes())
+        case = read_case(path.read_bytes(), path.name)
+        result = result_of(case.decide())
     except (OSError, CaseError) as error:
         return CaseOutcome(path, path.stem, "", None, (f"cannot be run: {error}",))
-    result = result_of(case.decide())
     return CaseOutcome(path, case.name, case.title, result, tuple(differences(case.expect, result)))
 
 
 def run_cases(paths: Iterable[Path]) -> list[CaseOutcome]:
-    """Run files, and the *.json files of folders, in the order given and by name."""
+    """Run files, and the JSON and YAML files of folders, in the order given and by name."""
     files: list[Path] = []
     for path in paths:
-        files.extend(sorted(path.glob("*.json")) if path.is_dir() else [path])
+        files.extend(sorted(_files_in(path)) if path.is_dir() else [path])
     return [run_case(path) for path in files]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [one for one in folder.iterdir() if one.suffix.lower() in (".json", *YAML_SUFFIXES)]
 
 
 def as_json(outcomes: Sequence[CaseOutcome]) -> list[Mapping[str, object]]:

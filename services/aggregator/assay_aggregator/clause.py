@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -113,6 +114,8 @@ def items_of(
         else:
             item.score = score_of(fact)
             item.failure = _failure(clause, fact, item.score)
+            if clause.attempts.raw:
+                item.score = rating_of(fact, whole=clause.attempts.policy == "median")
         item.eligible = item.assessor is None and item.waiver is None
     return items
 
@@ -229,6 +232,17 @@ def score_of(fact: Fact) -> Number | None:
     return (Fraction(raw) - Fraction(low)) / (Fraction(high) - Fraction(low))
 
 
+def rating_of(fact: Fact, whole: bool) -> Number | None:
+    """`raw` as it was given; None without one, or for a fraction where whole numbers rate."""
+    if fact.score is None or fact.score.raw is None:
+        return None
+    rating = number(fact.score.raw)
+    if rating is None or (whole and rating != rating.to_integral_value()):
+        return None
+    return rating
+
+
+@lru_cache(maxsize=4_096)
 def number(text: str) -> Decimal | None:
     """The decimal that a text writes; None when it writes none, or one of absurd size."""
     try:

@@ -14,9 +14,10 @@ from uuid import UUID
 import orjson
 
 from assay_aggregator.copies import instant, milliseconds_up
-from assay_aggregator.dates import format_instant
-from assay_aggregator.evaluate import Decision
+from assay_aggregator.dates import day_start, format_instant, local_ordinal
+from assay_aggregator.decision import Decision
 from assay_aggregator.events import (
+    EXPIRING_DAYS,
     NOTHING,
     Ground,
     Seen,
@@ -31,7 +32,9 @@ from assay_aggregator.explain import decision_document
 from assay_aggregator.known import Known
 from assay_aggregator.rule import ENGINE_VERSION, Rule
 from assay_aggregator.rulebook import RuleBook
+from assay_aggregator.standings import with_standings
 from assay_aggregator.versions import decide as decide_by_versions
+from assay_aggregator.world import World
 from assay_schemas.events import CompetencyEvent
 
 # Members of a document that move with the question, while the answer stays the same.
@@ -44,7 +47,8 @@ class Outcome:
 
     `rule` is the version that decided; None when none does, and then `named` is the last version
     there was. `document` holds values of JSON (any of its types, hence Any). `hash` is equal for
-    two outcomes that say the same, whenever they were asked for.
+    two outcomes that say the same, whenever they were asked for. `next_expiring_ms` is when the
+    next threshold of an award that expires will be passed.
     """
 
     rule: Rule | None
@@ -54,6 +58,7 @@ class Outcome:
     document: Mapping[str, Any]
     next_change_ms: int | None
     hash: bytes
+    next_expiring_ms: int | None = None
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -109,7 +114,7 @@ def decide(
     versions = book.deciding(competency, known_at_ms)
     decision = decide_by_versions(
         [one.rule for one in versions],
-        known.world(versions, known_at_ms),
+        world_of(known, book, competency, as_of, known_at_ms),
         str(known.person),
         as_of,
         instant(known_at_ms),
@@ -120,7 +125,7 @@ def decide(
     else:
         # An award of an older version may still stand: then that version decides.
         rule = next(one.rule for one in versions if one.rule.version == decision.rule_version)
-        standing, seen = _standing(decision), _seen(decision)
+        standing, seen = _standing(decision, rule, as_of), _seen(decision, rule)
         document = dict(decision_document(decision))
         if decision.next_change is not None:
             changes.append(milliseconds_up(decision.next_change))
@@ -136,6 +141,30 @@ def decide(
         document=document,
         next_change_ms=next_change_ms,
         hash=_hash(document),
+        next_expiring_ms=None if rule is None else _next_expiring_ms(standing, rule, as_of),
+    )
+
+
+def world_of(
+    known: Known, book: RuleBook, competency: str, as_of: datetime, known_at_ms: int
+) -> World:
+    """What the rule of a competency can look at, with the history of what it looks at itself.
+
+    Those histories are worked out from the same evidence, never read from decisions made before:
+    so no order of deciding matters. Raises dependencies.RuleCycle.
+    """
+    children = book.children(competency)
+    if not children:
+        return known.world(book.deciding(competency, known_at_ms), known_at_ms)
+    versions = {name: book.deciding(name, known_at_ms) for name in (*children, competency)}
+    world = known.world([one for many in versions.values() for one in many], known_at_ms)
+    return with_standings(
+        {name: [one.rule for one in many] for name, many in versions.items()},
+        [competency],
+        world,
+        str(known.person),
+        as_of,
+        instant(known_at_ms),
     )
 
 
@@ -151,6 +180,7 @@ def wake_up_ms(
     return _earliest(
         [
             None if outcome is None else outcome.next_change_ms,
+            None if outcome is None else outcome.next_expiring_ms,
             book.next_recorded_ms(competency, known_at_ms),
             known.next_change_ms(known_at_ms),
         ]
@@ -177,13 +207,14 @@ def _undecided(known: Known, competency: str, as_of: datetime, known_at_ms: int)
 def change(subject: Subject, current: Current, outcome: Outcome, as_of_ms: int) -> Change | None:
     """What follows from an outcome after the decision so far; None when it says the same.
 
+    An award that comes nearer to its end says the same, but is told of: that is a decision, too.
     Raises NoSuchStep when the table of events does not hold the step.
     """
-    if outcome.hash == current.hash:
+    kind = step(current.standing, outcome.standing)
+    if outcome.hash == current.hash and kind is None:
         return None
     ordinal = current.ordinal + 1
     decision = derived_id(subject, "decision", ordinal)
-    kind = step(current.standing, outcome.standing)
     if kind is None:
         return Change(ordinal, decision, current.sequence, outcome, None)
     sequence = current.sequence + 1
@@ -200,16 +231,34 @@ def change(subject: Subject, current: Current, outcome: Outcome, as_of_ms: int) 
     return Change(ordinal, decision, sequence, outcome, told)
 
 
-def _standing(decision: Decision) -> Standing:
+def _standing(decision: Decision, rule: Rule, as_of: datetime) -> Standing:
+    days_left = None
+    if decision.status == "achieved" and decision.expires_on is not None:
+        days_left = decision.expires_on.toordinal() - local_ordinal(as_of, rule.zone)
     return Standing(
         status=decision.status,
+        level=decision.level,
         achieved_on=decision.achieved_on,
         expires_on=decision.expires_on,
         evidence=frozenset(UUID(one) for one in decision.used),
+        expiring_days=next(
+            (days for days in EXPIRING_DAYS if days_left is not None and days_left <= days), None
+        ),
     )
 
 
-def _seen(decision: Decision) -> Seen:
+def _next_expiring_ms(standing: Standing, rule: Rule, as_of: datetime) -> int | None:
+    """When the next threshold before the end of a held award is passed."""
+    if standing.status != "achieved" or standing.expires_on is None:
+        return None
+    last = standing.expires_on.toordinal()
+    starts = (day_start(last - days, rule.zone) for days in EXPIRING_DAYS)
+    return _earliest(
+        [milliseconds_up(start) for start in starts if start is not None and start > as_of]
+    )
+
+
+def _seen(decision: Decision, rule: Rule) -> Seen:
     excluded: dict[UUID, set[str]] = defaultdict(set)
     for one in decision.excluded:
         excluded[UUID(one.statement)].add(str(one.reason))
@@ -217,6 +266,8 @@ def _seen(decision: Decision) -> Seen:
     return Seen(
         excluded={statement: frozenset(reasons) for statement, reasons in excluded.items()},
         known=frozenset(excluded) | {UUID(one) for one in counting},
+        disqualified=bool(rule.disqualify),
+        in_review=bool(decision.reviews),
     )
 
 

@@ -21,5 +21,26 @@ class Unknown(AggregatorError):
     """What was asked for, or spoken of, is not there."""
 
 
+class Contradiction(AggregatorError):
+    """A change that contradicts a record that stands."""
+
+
 class RuleConflict(AggregatorError):
     """The same rule id and version, or the same competency, with something else in it."""
+
+
+class Forbidden(AggregatorError):
+    """A person may not do this: it needs another role, or somebody else."""
+
+
+class SignatureRefused(AggregatorError):
+    """Who wanted to sign is not who they say, or may not sign now.
+
+    The caller's transaction is given up; `Api` then counts the failure in one of its own.
+    """
+
+    def __init__(self, text: str, *, tenant: str, account: str, is_wrong_password: bool) -> None:
+        super().__init__(text)
+        self.tenant = tenant
+        self.account = account
+        self.is_wrong_password = is_wrong_password

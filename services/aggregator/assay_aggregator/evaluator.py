@@ -29,10 +29,12 @@ from assay_aggregator.decide import (
     decide,
     wake_up_ms,
 )
+from assay_aggregator.emit import agent_of, statement_of
 from assay_aggregator.events import Standing, Subject
 from assay_aggregator.evidence import gather
 from assay_aggregator.known import Known
 from assay_aggregator.metrics import AggregatorMetrics
+from assay_aggregator.reviews.store import ReviewStore
 from assay_aggregator.rule import ENGINE_VERSION
 from assay_aggregator.rulebook import RuleBook
 from assay_aggregator.shelf import RuleShelf
@@ -40,7 +42,7 @@ from assay_aggregator.store import Key, Person, Row, Store
 from assay_runtime.logs import fields
 from assay_runtime.postgres import TRANSIENT, Pool
 from assay_schemas.events import Status
-from assay_schemas.topics import COMPETENCIES
+from assay_schemas.topics import COMPETENCIES, OWN_SOURCE, input_topic
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +171,7 @@ async def evaluate_round(store: Store, shelf: RuleShelf, limit: int) -> Round:
             # The consumer of this process needs the loop, too.
             await asyncio.sleep(0)
     # 6. Decisions, events, wake-ups; and the marks go, if they have not moved.
-    await _write(store, done)
+    await _write(store, done, known)
     return done
 
 
@@ -227,7 +229,25 @@ async def _gather(
     return known
 
 
-async def _write(store: Store, done: Round) -> None:
+async def _emit(store: Store, done: Round, known: Mapping[Person, Known]) -> None:
+    """The events once more, as statements, of tenants that have them told so."""
+    events = [one.event for one in done.changes.values() if one.event is not None]
+    emissions = await ReviewStore(store.connection).emissions({one.tenant for one in events})
+    for tenant, emission in sorted(emissions.items()):
+        statements: list[tuple[bytes, bytes]] = []
+        for event in events:
+            if event.tenant != tenant:
+                continue
+            key = known[(tenant, event.person)].agent_key(done.as_of_ms)
+            nobody = {"homePage": emission["home_page"], "name": str(event.person)}
+            statement = statement_of(event, {"account": nobody} if key is None else agent_of(key))
+            if statement is not None:
+                statements.append((f"{tenant}:{event.person}".encode(), statement))
+        if statements:
+            await store.insert_outbox(input_topic(tenant, OWN_SOURCE).name, statements)
+
+
+async def _write(store: Store, done: Round, known: Mapping[Person, Known]) -> None:
     changes = done.changes
     if changes:
         await store.insert_decisions(
@@ -241,6 +261,7 @@ async def _write(store: Store, done: Round) -> None:
     ]
     if messages:
         await store.insert_outbox(COMPETENCIES, messages)
+        await _emit(store, done, known)
     if done.due:
         await store.put_wakeups(done.due)
     asleep = [key for key in done.marks if key not in done.due and key not in done.failures]
@@ -272,6 +293,7 @@ def _decision_row(key: Key, one: Change, done: Round) -> Sequence[object]:
         standing.expires_on,
         outcome.hash,
         canonical(outcome.document).decode(),
+        standing.expiring_days,
     )
 
 
@@ -289,6 +311,7 @@ def _current_row(key: Key, one: Change) -> Sequence[object]:
         "{" + ",".join(sorted(str(statement) for statement in standing.evidence)) + "}",
         orjson.dumps(one.outcome.reasons).decode(),
         one.outcome.hash,
+        standing.expiring_days,
     )
 
 
@@ -303,6 +326,7 @@ def _current(row: Row) -> Current:
             achieved_on=row["achieved_on"],
             expires_on=row["expires_on"],
             evidence=frozenset(row["used"]),
+            expiring_days=row["expiring_days"],
         ),
         hash=row["outcome_hash"],
     )

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from assay_aggregator.fact import Fact, decode_fact
-from assay_aggregator.known import Authority, Interest, Known
+from assay_aggregator.known import Authority, Grant, Inquiry, Interest, Known
 from assay_aggregator.people import Link, Recorded, text_hash
+from assay_aggregator.reviews.store import ReviewStore
 from assay_aggregator.rulebook import RuleBook
 from assay_aggregator.store import Agent, Person, Row, Store, recorded_fields
 
@@ -16,7 +17,7 @@ async def gather(
 ) -> dict[Person, Known]:
     """What is known about each person, for deciding the competencies named beside them.
 
-    Six queries, or seven when a rule looks at every verb.
+    Seven queries, or eight when a rule looks at every verb.
     """
     # 1. The people's agents, by every link of any time.
     around = _links(await store.links_around_people(wanted))
@@ -50,7 +51,9 @@ async def gather(
             interests[(row["tenant"], row["person"])].append(
                 Interest(row["assessor"], row["person"], Recorded(*recorded_fields(row)))
             )
-    # 5. Each person with what belongs to them.
+    # 5. What people decided beside the evidence.
+    grants, inquiries = await _said(store, wanted)
+    # 6. Each person with what belongs to them.
     known: dict[Person, Known] = {}
     for tenant, person in wanted:
         subject = (tenant, person)
@@ -68,8 +71,38 @@ async def gather(
                 one for other in sorted(named) for one in authorities.get((tenant, other), ())
             ),
             interests=tuple(interests.get(subject, ())),
+            grants=tuple(grants.get(subject, ())),
+            inquiries=tuple(inquiries.get(subject, ())),
         )
     return known
+
+
+async def _said(
+    store: Store, people: Iterable[Person]
+) -> tuple[Mapping[Person, list[Grant]], Mapping[Person, list[Inquiry]]]:
+    """Overrides and reviews of each person, in the order of their ids."""
+    grants: dict[Person, list[Grant]] = defaultdict(list)
+    inquiries: dict[Person, list[Inquiry]] = defaultdict(list)
+    rows = await ReviewStore(store.connection).said_of_people(people)
+    for row in sorted(rows, key=lambda one: one["id"]):
+        subject = (row["tenant"], row["person"])
+        period = Recorded(*recorded_fields(row))
+        if row["kind"] == "override":
+            signers = [one for one in (row["proposed_by"], row["approved_by"]) if one is not None]
+            grants[subject].append(
+                Grant(
+                    row["id"],
+                    row["competency"],
+                    row["level"],
+                    tuple(sorted(signers)),
+                    row["meaning"],
+                    row["reason"],
+                    period,
+                )
+            )
+        else:
+            inquiries[subject].append(Inquiry(row["id"], row["competency"], row["kind"], period))
+    return grants, inquiries
 
 
 async def _facts(

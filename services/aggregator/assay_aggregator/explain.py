@@ -4,15 +4,32 @@ The tree mirrors the rule's `requires` (README of the competency reference, sect
 says what was needed, what is there, what carries the award and why the rest does not count.
 """
 
+from collections.abc import Iterator
+
 from assay_aggregator.dates import format_instant
-from assay_aggregator.evaluate import ClauseState, Decision, Missing
+from assay_aggregator.decision import (
+    ByEvidence,
+    ChildState,
+    ClauseState,
+    Decision,
+    LevelState,
+    Missing,
+    OverrideState,
+    PrerequisiteState,
+    ReviewState,
+    RollupState,
+)
 from assay_aggregator.rule import Tree
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
 
 def decision_document(decision: Decision) -> dict[str, Json]:
-    """The whole decision: equal decisions give equal documents, member for member."""
+    """The whole decision: equal decisions give equal documents, member for member.
+
+    `level`, `levels`, `prerequisites`, `rollup`, `overrides`, `reviews` and `by_evidence` are there
+    only where the decision has any.
+    """
     known_at = decision.known_at
     next_change = decision.next_change
     return {
@@ -46,11 +63,41 @@ def decision_document(decision: Decision) -> dict[str, Json]:
         "missing": [_missing(one) for one in decision.missing],
         "explanation": explanation(decision),
         "next_change": None if next_change is None else format_instant(next_change),
+        **dict(_further(decision)),
     }
 
 
+def _further(decision: Decision) -> Iterator[tuple[str, Json]]:
+    """The members that a rule of evidence alone does not need."""
+    if decision.level is not None or decision.levels:
+        yield "level", decision.level
+    if decision.levels:
+        yield "levels", [_level(one) for one in decision.levels]
+    if decision.prerequisites:
+        yield "prerequisites", [_prerequisite(one) for one in decision.prerequisites]
+    if decision.rollup is not None:
+        yield "rollup", _rollup(decision.rollup)
+    if decision.overrides:
+        yield "overrides", [_override(one) for one in decision.overrides]
+    if decision.reviews:
+        yield "reviews", [_review(one) for one in decision.reviews]
+    if decision.by_evidence is not None:
+        yield "by_evidence", _by_evidence(decision.by_evidence)
+
+
 def explanation(decision: Decision) -> dict[str, Json]:
-    """The tree of `requires`, each leaf with what it has, needs, uses and leaves out."""
+    """The tree of `requires`, each leaf with what it has, needs, uses and leaves out.
+
+    For a roll-up, its children.
+    """
+    if decision.rollup is not None:
+        state = decision.rollup
+        return {
+            "op": state.method,
+            "need": state.need,
+            "satisfied": state.satisfied,
+            "parts": [_child(one) for one in state.children],
+        }
     return _node(decision.requires, decision)
 
 
@@ -104,3 +151,80 @@ def _missing(one: Missing) -> dict[str, Json]:
 
 def _text(day: object) -> str | None:
     return None if day is None else str(day)
+
+
+def _level(one: LevelState) -> dict[str, Json]:
+    return {
+        "level": one.level,
+        "status": one.status,
+        "achieved_on": _text(one.achieved_on),
+        "expires_on": _text(one.expires_on),
+        "trigger": one.trigger,
+        "used": list(one.used),
+        "missing": [_missing(lack) for lack in one.missing],
+    }
+
+
+def _prerequisite(one: PrerequisiteState) -> dict[str, Json]:
+    return {
+        "competency": one.competency,
+        "level": one.level,
+        "at": one.at,
+        "holds": one.holds,
+        "held": one.held,
+        "held_level": one.held_level,
+    }
+
+
+def _rollup(one: RollupState) -> dict[str, Json]:
+    return {
+        "method": one.method,
+        "satisfied": one.satisfied,
+        "have": one.have,
+        "need": one.need,
+        "children": [_child(child) for child in one.children],
+    }
+
+
+def _child(one: ChildState) -> dict[str, Json]:
+    return {
+        "competency": one.competency,
+        "level": one.level,
+        "points": one.points,
+        "required": one.required,
+        "satisfied": one.holds,
+        "carries": one.carries,
+        "status": one.status,
+        "held_level": one.held_level,
+        "achieved_on": _text(one.achieved_on),
+        "expires_on": _text(one.expires_on),
+    }
+
+
+def _override(one: OverrideState) -> dict[str, Json]:
+    return {
+        "override": one.id,
+        "decides": one.ignored is None,
+        "ignored": one.ignored,
+        "level": one.level,
+        "from": _text(one.starts),
+        "to": _text(one.ends),
+        "by": list(one.by),
+        "meaning": one.meaning,
+        "reason": one.reason,
+    }
+
+
+def _review(one: ReviewState) -> dict[str, Json]:
+    return {"review": one.id, "opened": format_instant(one.opened), "reason": one.reason}
+
+
+def _by_evidence(one: ByEvidence) -> dict[str, Json]:
+    return {
+        "status": one.status,
+        "level": one.level,
+        "achieved_on": _text(one.achieved_on),
+        "expires_on": _text(one.expires_on),
+        "trigger": one.trigger,
+        "used": list(one.used),
+    }

@@ -20,6 +20,7 @@ from assay_aggregator.store import Agent, Key, Store
 from assay_runtime.consume import Record
 from assay_runtime.postgres import Connection
 from assay_schemas.envelope import EnvelopeError, Opened, open_envelope
+from assay_schemas.topics import OWN_SOURCE
 
 # Wake-ups that one batch turns into marks; the rest comes with the next batch or tick. A day that
 # ends for a whole cohort must not become one transaction that everybody waits for.
@@ -78,6 +79,8 @@ class StatementHandler:
         """Give a person, by an automatic link, to each agent that has none."""
         keys: dict[Agent, str] = {}
         for copy, fact in arrived:
+            if fact.source == OWN_SOURCE:
+                continue  # Whoever we speak of is a person already.
             acting = fact.members if fact.is_group else fact.actor_keys
             for key in (*acting, *fact.instructors):
                 agent = (copy.tenant, text_hash(key))
@@ -129,6 +132,10 @@ def _read_statement(
     stored_ms = record.stored_ms
     if opened.original_stored_ms is not None:
         stored_ms = opened.original_stored_ms
+    append_ms, partition, offset = record.append_ms, record.partition, record.offset
+    place = index
+    if opened.original_places is not None:
+        append_ms, partition, offset, place = opened.original_places[index]
     body_hash = opened.hashes[index]
     fact = fact_of(
         statement,
@@ -141,10 +148,10 @@ def _read_statement(
             learner_controlled=envelope.learner_controlled,
             may_void=envelope.may_void,
             signed_assessor=envelope.signed_by[index] if envelope.signed_by else None,
-            append_ms=record.append_ms,
-            partition=record.partition,
-            offset=record.offset,
-            index=index,
+            append_ms=append_ms,
+            partition=partition,
+            offset=offset,
+            index=place,
         ),
     )
     statement_id = opened.ids[index]

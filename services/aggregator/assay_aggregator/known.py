@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from assay_aggregator.copies import instant
 from assay_aggregator.fact import Fact
 from assay_aggregator.people import Link, Recorded, effective_links, next_change_ms
 from assay_aggregator.rulebook import Version
-from assay_aggregator.world import Authorisation, Conflict, World
+from assay_aggregator.world import Authorisation, Conflict, Override, Review, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +33,54 @@ class Interest:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """An award by hand: on these days, as `signers` have signed."""
+
+    id: UUID
+    competency: str
+    level: int | None
+    signers: tuple[str, ...]
+    meaning: str
+    reason: str
+    period: Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A review of a decision, open while the record stands."""
+
+    id: UUID
+    competency: str
+    kind: str
+    period: Recorded
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
-    """Everything recorded about one person, of all times: facts (every copy), links, authority."""
+    """Everything recorded about one person, of all times.
+
+    Facts (every copy), links, authority, and what people decided beside the evidence.
+    """
 
     person: UUID
     facts: tuple[Fact, ...] = ()
     links: tuple[Link, ...] = ()
     authorities: tuple[Authority, ...] = ()
     interests: tuple[Interest, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    inquiries: tuple[Inquiry, ...] = ()
 
     def world(self, versions: Sequence[Version], known_at_ms: int) -> World:
         """What the versions can look at, as the records stood at `known_at_ms`.
 
-        Facts are given whole; the engine itself leaves out what was stored later.
+        Every copy known then of each statement of which one is looked at: a copy that came later
+        must not bring in others, or the same question would get another answer.
         """
-        ids = {fact.id for fact in self.facts if any(one.looks_at(fact) for one in versions)}
+        known_at = instant(known_at_ms)
+        facts = [fact for fact in self.facts if fact.stored <= known_at]
+        ids = {fact.id for fact in facts if any(one.looks_at(fact) for one in versions)}
         return World(
-            facts=[fact for fact in self.facts if fact.id in ids],
+            facts=[fact for fact in facts if fact.id in ids],
             links=effective_links(self.links, known_at_ms),
             authorisations=[
                 Authorisation(str(one.assessor), one.scope, one.period.valid())
@@ -60,13 +92,66 @@ class Known:
                 for one in self.interests
                 if one.period.known(known_at_ms)
             ],
+            overrides=[self._override(one) for one in self.grants if one.period.known(known_at_ms)],
+            reviews=[
+                review
+                for one in self.inquiries
+                if (review := self._review(one, known_at_ms)) is not None
+            ],
+        )
+
+    def _override(self, grant: Grant) -> Override:
+        valid = grant.period.valid()
+        return Override(
+            id=str(grant.id),
+            person=str(self.person),
+            competency=grant.competency,
+            starts=valid.valid_from or 1,
+            ends=valid.valid_to,
+            level=grant.level,
+            by=grant.signers,
+            meaning=grant.meaning,
+            reason=grant.reason,
+        )
+
+    def _review(self, inquiry: Inquiry, known_at_ms: int) -> Review | None:
+        """The review as it was known then, also when it is closed by now."""
+        period = inquiry.period
+        if period.recorded_ms is None or period.recorded_ms > known_at_ms:
+            return None
+        closed_ms = period.retracted_ms
+        return Review(
+            id=str(inquiry.id),
+            person=str(self.person),
+            competency=inquiry.competency,
+            opened=instant(period.recorded_ms),
+            closed=None if closed_ms is None or closed_ms > known_at_ms else instant(closed_ms),
+            reason=inquiry.kind,
+        )
+
+    def agent_key(self, known_at_ms: int) -> str | None:
+        """The agent by whom to speak of the person: the first, by name, that is theirs now."""
+        return min(
+            (
+                link.key
+                for link in effective_links(self.links, known_at_ms)
+                if link.person == str(self.person)
+                and link.valid.on(instant(known_at_ms).toordinal(), None)
+            ),
+            default=None,
         )
 
     def next_change_ms(self, known_at_ms: int) -> int | None:
         """When a record of this person next begins or ends to be known."""
         periods = [
             one.period
-            for records in (self.links, self.authorities, self.interests)
+            for records in (
+                self.links,
+                self.authorities,
+                self.interests,
+                self.grants,
+                self.inquiries,
+            )
             for one in records
         ]
         return next_change_ms(periods, known_at_ms)

@@ -22,6 +22,7 @@ class AggregatorMetrics:
     marks_oldest_seconds: Gauge
     failures_kept: Gauge
     outbox_depth: Gauge
+    identity_collisions: Gauge
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
@@ -66,5 +67,10 @@ class AggregatorMetrics:
             ),
             outbox_depth=Gauge(
                 "assay_outbox_waiting", "Events that the relay has not sent yet", registry=registry
+            ),
+            identity_collisions=Gauge(
+                "assay_identity_collisions",
+                "Agents who are two people on one day, and rosters that contradict the links",
+                registry=registry,
             ),
         )

@@ -70,7 +70,7 @@ def effective_links(links: Iterable[Link], known_at_ms: int) -> list[IdentityLin
     for key, standing in by_key.items():
         stated = [link for link in standing if not link.automatic]
         found.extend(IdentityLink(key, str(link.person), link.period.valid()) for link in stated)
-        gaps = list(_uncovered([link.period.valid() for link in stated]))
+        gaps = list(uncovered([link.period.valid() for link in stated]))
         found.extend(
             IdentityLink(key, str(link.person), gap)
             for link in standing
@@ -80,7 +80,7 @@ def effective_links(links: Iterable[Link], known_at_ms: int) -> list[IdentityLin
     return found
 
 
-def _uncovered(covered: Sequence[Valid]) -> Iterator[Valid]:
+def uncovered(covered: Sequence[Valid]) -> Iterator[Valid]:
     """The periods between and around the given ones."""
     start: int | None = None
     for period in sorted(covered, key=lambda one: (one.valid_from or 0, one.valid_to or 0)):

@@ -1,67 +1,39 @@
 """The form of an `assay.rule/v1` document (competency/rules.md section 1), checked strictly.
 
-These models only check and give defaults; `rule.parse_rule` turns them into what is evaluated.
+These models only check and give defaults; `rule_parse` turns them into what is evaluated. They are
+also what `rule_schema` publishes, so that each says in JSON Schema what its checks hold.
 """
 
-import re
-from datetime import date
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from assay_aggregator.dates import Period
-from assay_aggregator.vocabulary import expand
+from assay_aggregator.rule_words import (
+    PARTIAL_CLAUSE,
+    PERIOD_PATTERN,
+    DateText,
+    DecimalText,
+    Iri,
+    PeriodText,
+    PositiveInt,
+    Slug,
+    Text,
+    Tree,
+    ZoneName,
+    name_of,
+    values_of,
+)
 
-_DECIMAL: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,60})?")
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def _iri(text: str) -> str:
-    if ":" not in text or any(character.isspace() for character in text):
-        raise ValueError("must be a full IRI")
-    return text
-
-
-def _decimal(text: str) -> str:
-    if _DECIMAL.fullmatch(text) is None:
-        raise ValueError('must be a decimal written as text, like "0.80"')
-    return text
-
-
-def _period(text: str) -> str:
-    Period.parse(text)
-    return text
-
-
-def _date(text: str) -> str:
-    if _DATE.fullmatch(text) is None:
-        raise ValueError("must be a date, YYYY-MM-DD")
-    date.fromisoformat(text)
-    return text
-
-
-def _zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"`{text}` is not an IANA time zone name") from error
-    return text
-
-
-def _expander(key: str) -> AfterValidator:
-    return AfterValidator(lambda name: expand(key, name))
-
-
-Text = Annotated[str, Field(min_length=1, max_length=4000)]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$", max_length=100)]
-Iri = Annotated[str, Field(max_length=4000), AfterValidator(_iri)]
-DecimalText = Annotated[str, AfterValidator(_decimal)]
-PeriodText = Annotated[str, AfterValidator(_period)]
-DateText = Annotated[str, AfterValidator(_date)]
-ZoneName = Annotated[str, AfterValidator(_zone)]
-PositiveInt = Annotated[int, Field(ge=1, le=10_000)]
 Group = Literal["none", "each_member"]
 Policy = Literal[
     "any",
@@ -74,6 +46,8 @@ Policy = Literal[
     "highest",
     "decaying",
     "weighted_recent",
+    "n_mastery",
+    "median",
 ]
 
 
@@ -81,20 +55,16 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def _values(key: str) -> object:
-    return Annotated[list[Annotated[Text, _expander(key)]], Field(min_length=1, max_length=1000)]
-
-
 class MatchDocument(_Document):
     """Any within a list, all across the keys that are given; at least one key is."""
 
-    verb: _values("verb") | None = None  # type: ignore[valid-type]
-    activity: _values("activity") | None = None  # type: ignore[valid-type]
-    activity_prefix: _values("activity_prefix") | None = None  # type: ignore[valid-type]
-    activity_type: _values("activity_type") | None = None  # type: ignore[valid-type]
-    grouping: _values("grouping") | None = None  # type: ignore[valid-type]
-    category: _values("category") | None = None  # type: ignore[valid-type]
-    profile: _values("profile") | None = None  # type: ignore[valid-type]
+    verb: values_of("verb") | None = None  # type: ignore[valid-type]
+    activity: values_of("activity") | None = None  # type: ignore[valid-type]
+    activity_prefix: values_of("activity_prefix") | None = None  # type: ignore[valid-type]
+    activity_type: values_of("activity_type") | None = None  # type: ignore[valid-type]
+    grouping: values_of("grouping") | None = None  # type: ignore[valid-type]
+    category: values_of("category") | None = None  # type: ignore[valid-type]
+    profile: values_of("profile") | None = None  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _some_key(self) -> Self:
@@ -132,11 +102,19 @@ _PARAMETERS: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
     "highest": (frozenset({"gte"}), frozenset()),
     "decaying": (frozenset({"gte", "weight"}), frozenset()),
     "weighted_recent": (frozenset({"gte", "weight"}), frozenset()),
+    "n_mastery": (frozenset({"n", "gte"}), frozenset({"scale"})),
+    "median": (frozenset({"m"}), frozenset({"n", "gte"})),
 }
 
 
 class AttemptsDocument(_Document):
-    """How statements form attempts and how attempts satisfy a clause (rules.md section 4)."""
+    """How statements form attempts and how attempts satisfy a clause (rules.md section 4).
+
+    Two policies are our own. `n_mastery` (README of the reference, 2.1): the mean of the scores
+    that reach `gte`, when there are n of them. `median`: the lower median of the last m ratings,
+    whole numbers in `raw`, when there are n of them (by default m); without `gte` it is compared
+    with the number of each level.
+    """
 
     policy: Policy = "any"
     n: PositiveInt | None = None
@@ -144,15 +122,16 @@ class AttemptsDocument(_Document):
     spacing: PeriodText | None = None
     gte: DecimalText | None = None
     weight: DecimalText | None = None
+    scale: Literal["scaled", "raw"] | None = None
     key: Literal["session", "registration"] = "session"
-    needs: Annotated[list[Annotated[Text, _expander("verb")]], Field(max_length=20)] = []
+    needs: Annotated[list[name_of("verb")], Field(max_length=20)] = []  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _parameters(self) -> Self:
         required, optional = _PARAMETERS[self.policy]
         given = {
             name
-            for name in ("n", "m", "spacing", "gte", "weight")
+            for name in ("n", "m", "spacing", "gte", "weight", "scale")
             if getattr(self, name) is not None
         }
         if required - given:
@@ -184,6 +163,12 @@ class ClauseDocument(_Document):
     launch_modes: Annotated[list[Text], Field(min_length=1)] = ["Normal"]
     group: Group | None = None
 
+    @model_validator(mode="after")
+    def _ratings_are_not_thresholds(self) -> Self:
+        if self.attempts.policy == "median" and self.score_gte is not None:
+            raise ValueError("score_gte is about scaled scores, the policy median about ratings")
+        return self
+
 
 class BasisDocument(_Document):
     """Why a number is what it is."""
@@ -210,10 +195,10 @@ class ValidityDocument(_Document):
 
 
 class RenewalDocument(_Document):
-    """Partial clauses laid over the initial ones; checked after the overlay, by `rule`."""
+    """Partial clauses laid over the initial ones; checked after the overlay, by `rule_parse`."""
 
-    evidence: dict[str, object] = {}
-    requires: object = None
+    evidence: dict[str, Annotated[object, PARTIAL_CLAUSE]] = {}
+    requires: Tree | None = None
 
 
 class LapseDocument(_Document):
@@ -238,15 +223,134 @@ class OnLaterFailDocument(_Document):
     status: Literal["under_review", "suspended", "revoked"]
 
 
+def _transition_policy(value: object) -> object:
+    if isinstance(value, Mapping) and set(value) == {_AFTER} and isinstance(value[_AFTER], str):
+        Period.parse(value[_AFTER])
+    elif value not in _TRANSITION_POLICIES:
+        raise ValueError("must be grandfather, re_evaluate, or {re_evaluate_after: period}")
+    return value
+
+
+_AFTER: Final = "re_evaluate_after"
+_TRANSITION_POLICIES: Final = ("grandfather", "re_evaluate", _AFTER)
+_POLICY_SCHEMA: Final = {
+    "oneOf": [
+        {"enum": list(_TRANSITION_POLICIES)},
+        {
+            "type": "object",
+            "properties": {_AFTER: {"type": "string", "pattern": PERIOD_PATTERN}},
+            "required": [_AFTER],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+
 class TransitionDocument(_Document):
-    """What becomes of awards of an older version (by default, of the one before)."""
+    """What becomes of awards of an older version (by default, of the one before).
+
+    With `re_evaluate_after` they stand for that long after the start of the new version; it may
+    stand inside `policy` or beside it.
+    """
 
     from_version: Annotated[int, Field(ge=1)] | None = None
-    policy: Literal["grandfather"] = "grandfather"
+    policy: (
+        Annotated[object, AfterValidator(_transition_policy), WithJsonSchema(_POLICY_SCHEMA)] | None
+    ) = None
+    re_evaluate_after: PeriodText | None = None
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> Self:
+        if self.re_evaluate_after is None:
+            if self.policy == _AFTER:
+                raise ValueError("the policy re_evaluate_after needs its period")
+        elif self.policy not in (None, _AFTER):
+            raise ValueError("re_evaluate_after is a policy of its own")
+        return self
+
+    @property
+    def grace(self) -> str | None:
+        """How long awards of an older version stand; None: until they expire."""
+        if isinstance(self.policy, Mapping):
+            return str(self.policy[_AFTER])
+        return "P0D" if self.policy == "re_evaluate" else self.re_evaluate_after
 
 
-class RuleDocument(_Document):
-    """The keys of a rule. Those the engine does not evaluate yet are refused before this."""
+class ConflictsDocument(_Document):
+    """What holds of conflicting statements; there is no choice (rules.md sections 2 and 4)."""
+
+    same_attempt: Literal["fail_wins"] = "fail_wins"
+    same_id: Literal["quarantine"] = "quarantine"
+
+
+class LevelDocument(_Document):
+    """A level holds when its tree and the trees of all levels below it hold."""
+
+    level: PositiveInt
+    requires: Tree
+
+
+class PrerequisiteDocument(_Document):
+    """Another competency; at `award` it must be held to be awarded this one, or `always`."""
+
+    competency: Iri
+    level: PositiveInt | None = None
+    at: Literal["award", "always"] = "award"
+
+
+class OverridesDocument(_Document):
+    """What people may say instead of the evidence.
+
+    `meaning` lists what a signature must mean, `max` is the longest time, `two_person` asks for the
+    signatures of two people.
+    """
+
+    allow: bool
+    meaning: Annotated[list[Text], Field(min_length=1, max_length=20)] = ["approval"]
+    max: PeriodText | None = None
+    two_person: bool = False
+
+
+class ChildDocument(_Document):
+    """A competency that the roll-up is made of."""
+
+    competency: Iri
+    level: PositiveInt | None = None
+    points: PositiveInt | None = None
+    required: bool = False
+
+
+class RollupDocument(_Document):
+    """How children make a competency: all, n of them, by points, or as good as the weakest."""
+
+    method: Literal["all", "n_of", "points", "weakest"]
+    children: Annotated[list[ChildDocument], Field(min_length=1, max_length=200)]
+    need: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        counted = self.method in ("n_of", "points")
+        if counted and self.need is None:
+            raise ValueError(f"the method {self.method} needs `need`")
+        if not counted and self.need is not None:
+            raise ValueError(f"the method {self.method} does not take `need`")
+        names = [child.competency for child in self.children]
+        if len(set(names)) != len(names):
+            raise ValueError("a competency is named twice among the children")
+        with_points = sum(child.points is not None for child in self.children)
+        if with_points != (len(self.children) if self.method == "points" else 0):
+            raise ValueError("each child has points with the method points, and with no other")
+        if self.method == "points":
+            most = sum(child.points or 0 for child in self.children)
+        else:
+            most = len(self.children)
+        if self.need is not None and self.need > most:
+            raise ValueError(f"need cannot be reached: all children together give {most}")
+        return self
+
+
+class _Heading(_Document):
+    """The keys that every rule has."""
 
     schema_: Literal["assay.rule/v1"] = Field(alias="schema")
     id: Slug
@@ -258,21 +362,36 @@ class RuleDocument(_Document):
     timezone: ZoneName
     basis: list[BasisDocument] = []
     approvals: list[ApprovalDocument] = []
-    evidence: Annotated[
-        dict[Annotated[str, Field(min_length=1, max_length=100)], ClauseDocument],
-        Field(min_length=1, max_length=100),
-    ]
-    requires: object
-    validity: ValidityDocument | None = None
-    renewal: RenewalDocument | None = None
-    lapse: LapseDocument | None = None
-    disqualify: Annotated[list[DisqualifyDocument], Field(max_length=100)] = []
-    on_later_fail: OnLaterFailDocument | None = None
-    group: Group = "none"
     transition: TransitionDocument | None = None
+    overrides: OverridesDocument | None = None
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> Self:
         if self.effective_to is not None and self.effective_to <= self.effective_from:
             raise ValueError("effective_to must be later than effective_from")
         return self
+
+
+class RuleDocument(_Heading):
+    """A rule that evidence satisfies."""
+
+    evidence: Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=100)], ClauseDocument],
+        Field(min_length=1, max_length=100),
+    ]
+    requires: Tree
+    levels: Annotated[list[LevelDocument], Field(max_length=100)] | None = None
+    prerequisites: Annotated[list[PrerequisiteDocument], Field(max_length=100)] | None = None
+    validity: ValidityDocument | None = None
+    renewal: RenewalDocument | None = None
+    lapse: LapseDocument | None = None
+    disqualify: Annotated[list[DisqualifyDocument], Field(max_length=100)] = []
+    on_later_fail: OnLaterFailDocument | None = None
+    conflicts: ConflictsDocument | None = None
+    group: Group = "none"
+
+
+class RollupRuleDocument(_Heading):
+    """A rule whose competency follows from others."""
+
+    rollup: RollupDocument

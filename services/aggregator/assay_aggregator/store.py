@@ -47,6 +47,11 @@ class Store:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @property
+    def connection(self) -> Connection:
+        """The connection, for the stores of other areas in the same transaction."""
+        return self._connection
+
     async def _fetch(self, name: str, *arguments: object) -> list[Row]:
         rows: list[Row] = await self._connection.fetch(QUERIES[name], *arguments)
         return rows
@@ -179,11 +184,11 @@ class Store:
         return {(row["tenant"], row["person"], row["competency"]): row for row in rows}
 
     async def insert_decisions(self, rows: Sequence[Sequence[object]]) -> None:
-        await self._execute("insert_decisions", *_columns(rows, 3, 18))
+        await self._execute("insert_decisions", *_columns(rows, 3, 19))
 
     async def put_current_decisions(self, rows: Sequence[Sequence[object]]) -> None:
         """`used` and `reasons` come as the text of an array and of an object."""
-        await self._execute("put_current_decisions", *_columns(rows, 3, 13))
+        await self._execute("put_current_decisions", *_columns(rows, 3, 14))
 
     async def insert_outbox(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         """Messages are (key, value), in the order in which they must leave."""
@@ -223,19 +228,15 @@ class Store:
         """(tenant, authorisation, assessor, scope, from, to, recorded)."""
         await self._execute("insert_authorisations", *_columns(rows, 2, 7))
 
-    async def retract_authorisation(self, tenant: str, one: UUID, at_ms: int) -> UUID | None:
-        row = await self._row("retract_authorisation", tenant, one, at_ms)
-        return None if row is None else row["assessor"]
+    async def retract_authorisation(self, tenant: str, one: UUID, at_ms: int) -> Row | None:
+        return await self._row("retract_authorisation", tenant, one, at_ms)
 
     async def insert_conflicts_of_interest(self, rows: Sequence[Sequence[object]]) -> None:
         """(tenant, conflict, assessor, person, from, to, recorded)."""
         await self._execute("insert_conflicts_of_interest", *_columns(rows, 2, 7))
 
-    async def retract_conflict_of_interest(
-        self, tenant: str, one: UUID, at_ms: int
-    ) -> tuple[UUID, UUID] | None:
-        row = await self._row("retract_conflict_of_interest", tenant, one, at_ms)
-        return None if row is None else (row["assessor"], row["person"])
+    async def retract_conflict_of_interest(self, tenant: str, one: UUID, at_ms: int) -> Row | None:
+        return await self._row("retract_conflict_of_interest", tenant, one, at_ms)
 
     async def insert_rule(self, row: Sequence[object]) -> bool:
         """False when this id and version is there already."""
@@ -265,8 +266,14 @@ class Store:
         rows = await self._fetch("facts_for_rule", tenant, verbs, activities)
         return [row["fact"] for row in rows]
 
-    async def mark_decided_by_competency(self, tenant: str, competency: str) -> None:
-        await self._execute("mark_decided_by_competency", tenant, competency)
+    async def mark_decided(self, tenant: str, pairs: Sequence[tuple[str, str]]) -> None:
+        """Pairs of competencies: who has a decision on the first is marked for the second."""
+        seen, marked = [one for one, _ in pairs], [one for _, one in pairs]
+        await self._execute("mark_decided", tenant, seen, marked)
+
+    async def merges_of(self, tenant: str, people: Iterable[UUID]) -> list[Row]:
+        """Those of the people who were merged into others: (merge, merged, kept)."""
+        return await self._fetch("merges_of", tenant, sorted(people))
 
     async def agents_of_people(self, tenant: str, people: Iterable[UUID]) -> list[UUID]:
         rows = await self._fetch("agents_of_people", tenant, sorted(people))

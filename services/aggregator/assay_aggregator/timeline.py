@@ -7,24 +7,38 @@ n log n with the number of statements and not with its square.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
-from assay_aggregator.attempts import Attempt, Book
+from assay_aggregator.attempts import Attempt, Book, book_at
 from assay_aggregator.clause import Item, counts
-from assay_aggregator.dates import add, day_end
+from assay_aggregator.dates import add, day_end, local_ordinal
 from assay_aggregator.prepare import Prepared, matches
 from assay_aggregator.rule import Clause, Clauses, Rule, Tree
 
 Phase = Literal["initial", "renewal"]
 Items = Mapping[str, Sequence[Item]]
 _NEVER: Final = 1 << 40
+# More statements than this are found again for the last award alone, not noted for each.
+_CARRIED_NOTED: Final = 32
+
+
+class AwardGate(Protocol):
+    """What beside the evidence must hold at the instant of an award."""
+
+    @property
+    def instants(self) -> Sequence[datetime]:
+        """When any of it changes, up to `as_of`."""
+
+    def lets_award(self, instant: datetime) -> bool:
+        """Whether it holds at an instant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Award:
     """An award made at `time`. `names` are the clauses whose attempts carry it.
 
-    The attempts themselves are those of a book filled for `phase` at `time` above `bound`.
+    The attempts themselves are those of a book filled for `phase` at `time` above `bound`; where
+    they are few, `carried` has the ids of their statements, clause by clause as in `names`.
     """
 
     time: datetime
@@ -33,6 +47,7 @@ class Award:
     phase: Phase
     bound: datetime | None
     names: tuple[str, ...]
+    carried: tuple[tuple[str, ...], ...] | None = None
 
 
 @dataclass(slots=True)
@@ -64,6 +79,17 @@ class Course:
         return max((bound for bound in bounds if bound is not None), default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where the walk stood after one instant."""
+
+    time: datetime
+    award: Award | None
+    suspended: bool
+    in_review: bool
+    disqualified_at: datetime | None
+
+
 def lapse_day(rule: Rule, award: Award) -> int | None:
     """The last local day on which a renewal counts; None when the award never expires."""
     return None if award.expires is None else add(award.expires, rule.lapse_after)
@@ -91,13 +117,15 @@ def solve(tree: Tree, satisfied: Callable[[str], bool]) -> tuple[str, ...] | Non
     return tuple(dict.fromkeys(name for names in held for name in names))
 
 
-class _Track:
+class Track:
     """The book of one clause, moved along its ordered items."""
 
     def __init__(self, clause: Clause, items: Sequence[Item]) -> None:
         self._items = [item for item in items if item.eligible]
         self._first = 0
         self._next = 0
+        self._clause = clause
+        self._bound: datetime | None = None
         self.book = Book(clause)
 
     def move(self, time: datetime, day: int, bound: datetime | None) -> None:
@@ -107,6 +135,7 @@ class _Track:
         initial ones it is D, or L of an award that expires later than the one before, unless that
         one was suspended; but then D is later than any L before it.
         """
+        self._bound = bound
         items = self._items
         while self._next < len(items) and items[self._next].time <= time:
             self.book.add(items[self._next])
@@ -115,6 +144,13 @@ class _Track:
         while self._first < self._next and not counts(items[self._first], day, bound):
             self.book.drop(items[self._first])
             self._first += 1
+
+    def at_last(self, as_of: datetime, day: int, bound: datetime | None) -> Book:
+        """The book at `as_of`, after the walk; an award may have set the bound back since."""
+        if self._bound is not None and (bound is None or bound < self._bound):
+            return book_at(self._clause, self._items, as_of, day, bound)
+        self.move(as_of, day, bound)
+        return self.book
 
     def ends(self, time: datetime) -> bool:
         """True when an attempt's last statement is at `time`."""
@@ -135,24 +171,29 @@ def walk(
     renewal: Items,
     as_of_day: int,
     awards_before: datetime | None = None,
-) -> Course:
+    gate: AwardGate | None = None,
+    history: list[Mark] | None = None,
+) -> tuple[Course, Mapping[str, Track]]:
     """The course of a person up to `as_of`, whose local date is `as_of_day`.
 
     `initial` and `renewal` are the items of each clause of those sets, up to `as_of`. From
-    `awards_before` on, no award is made: a later version of the rule is in force by then.
+    `awards_before` on, no award is made: a later version of the rule is in force by then. `gate`
+    are the prerequisites, if there are any. A `history` is given a mark for every instant after
+    which something stands otherwise. With the course come the tracks of the initial clauses.
     """
-    sets: dict[Phase, tuple[Clauses, dict[str, _Track]]] = {
+    sets: dict[Phase, tuple[Clauses, dict[str, Track]]] = {
         "initial": (rule.initial, _tracks(rule.initial, initial))
     }
     if rule.renewal is not None:
         sets["renewal"] = (rule.renewal, _tracks(rule.renewal, renewal))
     course = Course()
-    for time, day, disqualifying in _instants(rule, prepared, initial, renewal):
+    for time, day, disqualifying in _instants(rule, prepared, initial, renewal, gate):
         # 1. Disqualified?
         if disqualifying is not None:
             course.disqualified_at = time
             course.suspended_by = disqualifying
             course.suspended = True
+            _mark(history, time, course)
         # 2. Which clauses? 3. Lower bound.
         phase = course.phase(rule, day)
         bound = course.bound(phase)
@@ -163,24 +204,38 @@ def walk(
             continue  # Neither a new award nor a failure without an attempt that ends here.
         # 4. Satisfied? 5. Award.
         award = None
-        if awards_before is None or time < awards_before:
+        if (awards_before is None or time < awards_before) and (
+            gate is None or gate.lets_award(time)
+        ):
             award = _award(rule, clauses, tracks, course, (time, day, phase, bound))
         if award is not None:
             course = Course(award=award, disqualified_at=course.disqualified_at)
+            _mark(history, time, course)
         # 6. Later failure.
         elif course.award is not None and course.award.time < time and course.review_by is None:
             course.review_by = _failure(rule, tracks, time)
+            if course.review_by is not None:
+                _mark(history, time, course)
     # At as_of, step 2 once more, for L alone.
     course.phase(rule, as_of_day)
-    return course
+    return course, sets["initial"][1]
 
 
-def _tracks(clauses: Clauses, items: Items) -> dict[str, _Track]:
-    return {name: _Track(clause, items[name]) for name, clause in clauses.evidence.items()}
+def _mark(history: list[Mark] | None, time: datetime, course: Course) -> None:
+    if history is None:
+        return
+    if history and history[-1].time == time:
+        history.pop()
+    in_review = course.review_by is not None
+    history.append(Mark(time, course.award, course.suspended, in_review, course.disqualified_at))
+
+
+def _tracks(clauses: Clauses, items: Items) -> dict[str, Track]:
+    return {name: Track(clause, items[name]) for name, clause in clauses.evidence.items()}
 
 
 def _instants(
-    rule: Rule, prepared: Prepared, initial: Items, renewal: Items
+    rule: Rule, prepared: Prepared, initial: Items, renewal: Items, gate: AwardGate | None
 ) -> Iterator[tuple[datetime, int, str | None]]:
     """The distinct instants, ascending: (time, local date, smallest disqualifying id or None)."""
     days: dict[datetime, int] = {}
@@ -195,6 +250,9 @@ def _instants(
             if not one.as_member and any(matches(match, fact) for match in rule.disqualify):
                 days[fact.timestamp] = one.day
                 disqualifying.setdefault(fact.timestamp, fact.id)
+    for time in () if gate is None else gate.instants:
+        if time not in days:
+            days[time] = local_ordinal(time, rule.zone)
     for time in sorted(days):
         yield time, days[time], disqualifying.get(time)
 
@@ -202,7 +260,7 @@ def _instants(
 def _award(
     rule: Rule,
     clauses: Clauses,
-    tracks: Mapping[str, _Track],
+    tracks: Mapping[str, Track],
     course: Course,
     at: tuple[datetime, int, Phase, datetime | None],
 ) -> Award | None:
@@ -240,10 +298,19 @@ def _award(
         )
         if not (later or course.suspended):
             return None
-    return Award(time, day, expires, phase, bound, names)
+    return Award(time, day, expires, phase, bound, names, _noted(used))
 
 
-def _failure(rule: Rule, tracks: Mapping[str, _Track], time: datetime) -> str | None:
+def _noted(used: Sequence[Sequence[Attempt]]) -> tuple[tuple[str, ...], ...] | None:
+    """The statements of the attempts, if they are few."""
+    if sum(len(attempts) for attempts in used) > _CARRIED_NOTED:
+        return None
+    return tuple(
+        tuple(item.id for attempt in attempts for item in attempt.items) for attempts in used
+    )
+
+
+def _failure(rule: Rule, tracks: Mapping[str, Track], time: datetime) -> str | None:
     """The first statement of a failed attempt that ends now, of those the smallest id."""
     found = [
         attempt.items[0].id

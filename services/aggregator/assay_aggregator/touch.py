@@ -22,8 +22,10 @@ def relevant_terms(rule: Rule) -> frozenset[Term] | None:
     """By which verbs and activities to look for all statements that the rule can look at.
 
     Voids are left aside, and so is the activity where a match names none. None when a match names
-    no verb: then any statement may be looked at.
+    no verb: then any statement may be looked at. A roll-up looks at none.
     """
+    if rule.rollup is not None:
+        return frozenset()
     terms: set[Term] = {(LAUNCHED, None)}
     for match in rule.matches():
         if match.verb is None:
@@ -58,7 +60,7 @@ def touches(rules: Sequence[Rule]) -> Callable[[Fact], frozenset[str]]:
                     by_activity.setdefault(activity, []).append(entry)
             else:
                 others.append(entry)
-    modes = [(rule.id, _modes(rule)) for rule in rules]
+    modes = [(rule.id, _modes(rule)) for rule in rules if rule.rollup is None]
     nothing: tuple[_Entry, ...] = ()
 
     def touched(fact: Fact) -> frozenset[str]:

@@ -8,9 +8,11 @@ import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
-from assay_aggregator.admin import Records
+from assay_aggregator.admin import Act, Records
+from assay_aggregator.errors import SignatureRefused
 from assay_aggregator.settings import AggregatorSettings
 from assay_aggregator.shelf import RuleShelf
+from assay_aggregator.signing import Lockout, count_refusal
 from assay_aggregator.store import SCHEMA, Store
 from assay_runtime.auth import Authenticator, Client
 from assay_runtime.postgres import TRANSIENT, Pool
@@ -26,7 +28,7 @@ class Api:
     def __init__(self, pool: Pool, shelf: RuleShelf, settings: AggregatorSettings) -> None:
         self._pool = pool
         self.shelf = shelf
-        self._settings = settings
+        self.settings = settings
         self._authenticator = Authenticator(pool, SCHEMA, settings)
 
     def client(self, scope: str) -> Callable[[Request], Any]:
@@ -49,10 +51,39 @@ class Api:
             yield store
 
     @asynccontextmanager
-    async def changing(self, client: Client) -> AsyncIterator[Records]:
-        """The client's records, in one transaction."""
+    async def writing(self) -> AsyncIterator[Store]:
+        """A store that writes what is no record: it holds nobody back, and dates nothing."""
         async with self._transaction() as store:
-            yield await Records.begin(store, self.shelf, client.tenant)
+            yield store
+
+    @asynccontextmanager
+    async def locking(self) -> AsyncIterator[Store]:
+        """A store in a transaction that may lock rows, but changes no records."""
+        async with self._transaction() as store:
+            yield store
+
+    @asynccontextmanager
+    async def changing(self, client: Client, reason: str | None = None) -> AsyncIterator[Records]:
+        """The client's records, in one transaction; the audit trail gets client and reason."""
+        try:
+            async with self._transaction() as store:
+                act = Act(client.name, reason)
+                yield await Records.begin(store, self.shelf, client.tenant, act)
+        except SignatureRefused as refused:
+            # Of its own: the failure stays counted when the change is given up.
+            async with self._transaction() as store:
+                greatest_ms, _ = await store.applied_through()
+                await count_refusal(
+                    store.connection,
+                    refused,
+                    actor=client.name,
+                    recorded_ms=greatest_ms + 1,
+                    lockout=Lockout(
+                        self.settings.signature_failures_max,
+                        self.settings.signature_lock_seconds,
+                    ),
+                )
+            raise
 
     @asynccontextmanager
     async def _transaction(self, **options: Any) -> AsyncIterator[Store]:
@@ -70,7 +101,7 @@ class Api:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise Problem(415, "Wrong content type", detail="send application/json")
-        body = await read_body(request, self._settings.body_limit_bytes)
+        body = await read_body(request, self.settings.body_limit_bytes)
         if b"\\u0000" in body:
             raise Problem(400, "Bad request", detail="the character U+0000 cannot be kept")
         try:

@@ -11,7 +11,23 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from assay_cli import client_commands, forwarding_commands, key_commands, transfer_commands
+from assay_cli import (
+    account_commands,
+    client_commands,
+    emission_commands,
+    forwarding_commands,
+    framework_commands,
+    inspection_commands,
+    key_commands,
+    people_commands,
+    place_commands,
+    reading_commands,
+    rebuild_commands,
+    rule_commands,
+    rule_lifecycle_commands,
+    source_commands,
+    transfer_commands,
+)
 from assay_cli.errors import StackError
 from assay_cli.processes import BY_NAME
 from assay_cli.stack import StackInfo
@@ -313,11 +329,17 @@ def bench(
     reads: Annotated[
         bool, typer.Option(help="Measure GET by every filter, documents and attachments instead.")
     ] = False,
+    decisions: Annotated[
+        bool, typer.Option(help="Measure how fast evidence becomes decisions instead.")
+    ] = False,
     statements: Annotated[
-        int, typer.Option(min=1000, help="With --reads: how many statements there shall be.")
+        int, typer.Option(min=1000, help="With --reads, --decisions: how many statements.")
     ] = 1_000_000,
 ) -> None:
     """Measure the running stack against the ceilings of this machine."""
+    if decisions:
+        measure = _function("assay_cli.bench_decisions", "run")
+        _exit_with(measure(_stack(), statements=statements, output=output))
     if reads:
         measure = _function("assay_cli.bench_reads", "run")
         _exit_with(measure(_stack(), statements=statements, seconds=seconds, output=output))
@@ -373,19 +395,6 @@ def validate(
     raise typer.Exit(judge.run(files))
 
 
-@rules.command("test")
-def rules_test(
-    cases: Annotated[list[Path], typer.Argument(help="Case files (JSON or YAML), or folders.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help='Print a list of {"case", "result"}.')
-    ] = False,
-) -> None:
-    """Run rule cases. Exit code 1 when a case that states its expected result fails it."""
-    from assay_cli.rule_cases import run
-
-    _exit_with(run(cases, as_json))
-
-
 @rejected.command("list")
 def rejected_list(
     tenant: Annotated[str, typer.Option(help="Whose rejected statements.")] = "demo",
@@ -410,5 +419,16 @@ def rejected_show(
 
 transfer_commands.register(app, rejected)
 app.add_typer(forwarding_commands.forwarding, name="forwarding")
+app.add_typer(emission_commands.emission, name="emission")
 client_commands.register(app)
 key_commands.register(app)
+inspection_commands.register(app)
+framework_commands.register(app)
+people_commands.register(app)
+place_commands.register(app)
+reading_commands.register(app)
+source_commands.register(app)
+rebuild_commands.register(app)
+rule_commands.register(rules)
+rule_lifecycle_commands.register(rules)
+account_commands.register(app)

@@ -105,7 +105,7 @@ def _check_one(
         tables.differ("decided as of its own time, it is another decision", [place])
     elif canonical(orjson.loads(row["document"])) != canonical(then.document):
         tables.differ("decided as of its own time, it is explained otherwise", [place])
-    if row["kept_hash"] != row["outcome_hash"]:
+    if row["kept_hash"] != row["outcome_hash"] or not row["is_last_kept"]:
         tables.differ("the standing decision is not the last one kept", [place])
     _check_explained(explained, place, row, known, book, then)
 
@@ -139,8 +139,10 @@ def _check_explained(
         law.differ("the evidence in the row is not that of the document", [place])
     if then is None or then.rule is None:
         return
+    # Where people decide otherwise, what carries the award by the evidence stands beside it.
     told = {
         *document["used"],
+        *document.get("by_evidence", {}).get("used", []),
         *(one["statement"] for one in excluded),
         *(one["statement"] for one in document.get("counted", [])),
     }

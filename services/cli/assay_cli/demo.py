@@ -10,11 +10,13 @@
 8. the credentials: all there, one verified by a stranger (`credentials`)
 9. void one piece of evidence, and see the competency withdrawn and the credential suspended
    without anyone's help (`void`)
+10. four stories of what happens later: a late renewal, a failed media fill, a back-dated
+   authorisation, two people taken for one (`later`)
 """
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from rich.console import Console
 
@@ -22,6 +24,7 @@ from assay_cli import demo_chapters, demo_credentials
 from assay_cli.demo_catalogue import catalogue, rule_documents
 from assay_cli.demo_chapters import Play
 from assay_cli.demo_doors import Doors
+from assay_cli.demo_later import later
 from assay_cli.demo_programme import Programme, build
 from assay_cli.demo_report import Story
 from assay_cli.errors import StackError
@@ -36,7 +39,7 @@ def run(stack: StackInfo, seed: int = 1, learners: int = 120) -> int:
     failures: list[str] = []
     try:
         programme = build(catalogue(), rule_documents(), seed, day, learners)
-        asyncio.run(_play(stack, programme, story, seed))
+        asyncio.run(_play(stack, programme, story, seed, day))
     except* (StackError, ValueError) as errors:
         failures = [str(error) for error in _leaves(errors)]
     for text in failures:
@@ -62,7 +65,7 @@ def _leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException
             yield error
 
 
-async def _play(stack: StackInfo, programme: Programme, story: Story, seed: int) -> None:
+async def _play(stack: StackInfo, programme: Programme, story: Story, seed: int, day: date) -> None:
     async with Doors(stack) as doors:
         play = Play(doors, story, programme)
         await demo_chapters.begin(play, seed)
@@ -75,3 +78,4 @@ async def _play(stack: StackInfo, programme: Programme, story: Story, seed: int)
         chosen = await demo_credentials.credentials(play)
         if chosen is not None:
             await demo_credentials.void(play, chosen)
+        await later(play, day, seed)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -112,8 +112,14 @@ def catalogue() -> Catalogue:
 @cache
 def framework() -> tuple[Competency, ...]:
     """The competencies of the framework, in its order."""
-    document = json.loads(_data().joinpath("framework.json").read_bytes())
-    return tuple(Competency.model_validate(one) for one in document["competencies"])
+    return tuple(Competency.model_validate(one) for one in framework_document()["competencies"])
+
+
+@cache
+def framework_document() -> dict[str, Any]:
+    """The domain data: competencies, the levels that roles ask for, the names of levels."""
+    document: dict[str, Any] = json.loads(_data().joinpath("framework.json").read_bytes())
+    return document
 
 
 @cache

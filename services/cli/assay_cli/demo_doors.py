@@ -251,12 +251,16 @@ class Doors:
                 "scope": given.scope,
                 "from": given.valid_from.isoformat(),
                 "to": given.valid_to.isoformat(),
+                "reason": "on the training office's register of assessors",
             },
         )
 
     async def declare_conflict(self, assessor: str, person: str) -> None:
         """An assessor may not assess a person."""
-        await self._administer("/admin/conflicts", {"assessor": assessor, "with": person})
+        await self._administer(
+            "/admin/conflicts",
+            {"assessor": assessor, "with": person, "reason": "declared by the assessor"},
+        )
 
     async def _administer(self, path: str, body: Json) -> Json:
         found: Json = await self._json("POST", self._url("aggregator", path), "admin", json=body)
@@ -276,6 +280,28 @@ class Doors:
             raise DemoError(f"asking for competencies answered {_said(response)}")
         through = datetime.fromisoformat(response.headers["X-Assay-Consistent-Through"])
         return {one["competency"]: one for one in response.json()["competencies"]}, through
+
+    async def decision(
+        self, person: str, competency: str, known_at: datetime | None = None
+    ) -> Json:
+        """The full decision of one competency, as it was known then (None: as now)."""
+        params = {} if known_at is None else {"known_at": known_at.isoformat()}
+        url = self._url("aggregator", f"/people/{person}/competencies/{competency}")
+        found = await self._json("GET", url, "reader", params=params)
+        decision: Json = found["competencies"][0]
+        return decision
+
+    async def merge(self, person: str, into: str, reason: str) -> str:
+        """Two records are one human, the training office says; the id of the merge."""
+        body = {"merged": person, "kept": into, "reason": reason}
+        return str((await self._administer("/admin/merges", body))["merge"])
+
+    async def unmerge(self, merge: str, reason: str) -> None:
+        """They are two after all."""
+        await self._json(
+            "DELETE", self._url("aggregator", f"/admin/merges/{merge}"), "admin",
+            params={"reason": reason},
+        )  # fmt: skip
 
     async def summary(self) -> dict[str, dict[str, int]]:
         """People of the whole tenant by competency and status."""

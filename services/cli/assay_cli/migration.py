@@ -185,7 +185,7 @@ def ensure_broker(broker: Broker, secrets: Path, say: Say) -> None:
             say(f"topic {topic.name}")
     for principal in service_principals():
         broker.ensure_principal(principal, read_password(secrets, "kafka", principal))
-    grants = grants_of()
+    grants = (*grants_of(), *broker.own_grants())
     broker.ensure_grants(grants)
     revoked = broker.revoke_other_grants(service_principals(), grants)
     if revoked:

@@ -1,9 +1,10 @@
 """`assay seed`: the demo tenant, its sources, keys, input topics and rules. Repeatable.
 
-1. random keys in `demo-keys.json` (mode 600), those of an earlier run kept (`ensure_keys`);
+1. random keys in `demo-keys.json` and passwords of the people who sign in `demo-accounts.json`
+   (mode 600), those of an earlier run kept (`ensure_keys`, `ensure_accounts`);
 2. in one transaction, as the owner role: tenant and sources, the keys' hashes in each service
-   that must know them, the rules of the framework's competencies, and what their credentials say
-   (`load_tenant`);
+   that must know them, the framework and its roles, rules of its competencies, and what their
+   credentials say (`load_tenant`);
 3. for each source that writes to Kafka: its principal, and the topic that only it may write
    (`ensure_input_topics`).
 """
@@ -15,7 +16,8 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from assay_aggregator.admin import Records
+from assay_aggregator.admin import Act, Records
+from assay_aggregator.frameworks.importing import check, import_packages
 from assay_aggregator.shelf import RuleShelf
 from assay_aggregator.store import Store
 from assay_cli.demo_catalogue import (
@@ -25,10 +27,12 @@ from assay_cli.demo_catalogue import (
     framework,
     rule_documents,
 )
+from assay_cli.demo_framework import TITLE, framework_package, roles_package
 from assay_cli.demo_scenarios import Need, plan_of
 from assay_cli.errors import StackError
 from assay_cli.processes import ADMIN_PRINCIPAL, OWNER_ROLE
 from assay_cli.secret_files import ensure_password, write_private
+from assay_cli.seed_rules import Passwords, approve_rules, ensure_accounts, put_accounts
 from assay_cli.stack import StackInfo
 from assay_credentials.admin import put_achievement, put_issuer
 from assay_ingest.admin import put_source, put_tenant
@@ -39,7 +43,6 @@ from assay_schemas.topics import input_topic
 
 CONNECT_SECONDS = 10.0
 ISSUER = "Assay demo training network"
-FRAMEWORK = "Advanced therapy and vaccine manufacturing skills (illustrative)"
 
 _SEEN = {
     "online": "in an online course",
@@ -56,7 +59,7 @@ def run(stack: StackInfo) -> int:
     data = catalogue()
     try:
         keys = ensure_keys(stack, data)
-        asyncio.run(_load(stack, data, keys))
+        asyncio.run(_load(stack, data, keys, ensure_accounts(stack)))
         ensure_input_topics(stack, data)
     except (StackError, BrokerError) as error:
         print(f"assay seed: {error}", file=sys.stderr)
@@ -77,7 +80,7 @@ def ensure_keys(stack: StackInfo, data: Catalogue) -> Keys:
     return keys
 
 
-async def _load(stack: StackInfo, data: Catalogue, keys: Keys) -> None:
+async def _load(stack: StackInfo, data: Catalogue, keys: Keys, passwords: Passwords) -> None:
     try:
         connection = await asyncpg.connect(
             stack.dsn_with_password(OWNER_ROLE), timeout=CONNECT_SECONDS
@@ -86,7 +89,7 @@ async def _load(stack: StackInfo, data: Catalogue, keys: Keys) -> None:
         raise StackError(f"Postgres does not let us in ({error}): run `make run` first") from error
     try:
         async with connection.transaction():
-            await load_tenant(connection, data, rule_documents(), keys)
+            await load_tenant(connection, data, rule_documents(), keys, passwords)
     except asyncpg.UndefinedTableError as error:
         raise StackError(f"{error}: run `assay migrate` first") from error
     finally:
@@ -98,6 +101,7 @@ async def load_tenant(
     data: Catalogue,
     rules: Mapping[str, RuleDocument],
     keys: Keys,
+    passwords: Passwords,
 ) -> None:
     """Tenant, sources, clients and rules, inside the caller's transaction as the owner role."""
     await put_tenant(connection, data.tenant)
@@ -122,11 +126,14 @@ async def load_tenant(
                 plan.source,
                 sorted(plan.scopes),
             )
-    records = await Records.begin(Store(connection), RuleShelf(), data.tenant)
+    await load_frameworks(connection, data.tenant)
+    act = Act("seed", "the demo's own rules")
+    records = await Records.begin(Store(connection), RuleShelf(), data.tenant, act)
+    await put_accounts(records, passwords)
+    await approve_rules(records, rules.values(), passwords)
     await put_issuer(connection, data.tenant, ISSUER)
     statements = {one.code: one for one in framework()}
     for code, document in rules.items():
-        await records.put_rule(document)
         competency = statements[code]
         await put_achievement(
             connection,
@@ -136,8 +143,15 @@ async def load_tenant(
             description=f"{competency.statement}.",
             criteria=criteria(document, data),
             code=code,
-            framework=FRAMEWORK,
+            framework=TITLE,
         )
+
+
+async def load_frameworks(connection: asyncpg.Connection, tenant: str) -> None:
+    """The framework and the roles, by the same import as anybody's, in the caller's transaction."""
+    act = Act("seed", "the demo's own framework and roles")
+    checked = [check(one, strict=True) for one in (framework_package(), roles_package())]
+    await import_packages(connection, tenant, checked, act)
 
 
 def criteria(document: RuleDocument, data: Catalogue) -> str:

@@ -17,21 +17,23 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from assay_credentials.badge import Achievement, Alignment, AwardFacts, Level
 from assay_credentials.errors import BadgeRefused, NoSuchStep
 from assay_credentials.lifecycle import State, Step
-from assay_schemas.events import CompetencyEvent, CredentialChanged, CredentialStatus
+from assay_schemas.events import CompetencyEvent, CredentialChanged, CredentialStatus, Status
 
-Standing = Literal["held", "withdrawn", "suspended", "under_review", "expired"]
+Standing = Literal["held", "withdrawn", "suspended", "under_review", "expired", "revoked"]
 Live = Literal["none", "issued", "suspended"]
 Key = tuple[str, UUID, str]
 """(tenant, person, competency)"""
 
-STANDINGS: Final[Mapping[str, Standing]] = {
-    "competency.achieved/v1": "held",
-    "competency.renewed/v1": "held",
-    "competency.withdrawn/v1": "withdrawn",
-    "competency.suspended/v1": "suspended",
-    "competency.under_review/v1": "under_review",
-    "competency.expired/v1": "expired",
+STANDINGS: Final[Mapping[Status, Standing]] = {
+    "not_started": "withdrawn",
+    "in_progress": "withdrawn",
+    "achieved": "held",
+    "suspended": "suspended",
+    "under_review": "under_review",
+    "expired": "expired",
+    "revoked": "revoked",
 }
+"""What the status of an event, of whatever type, means for a credential."""
 
 
 class Action(Enum):
@@ -42,6 +44,7 @@ class Action(Enum):
     SUSPEND = "suspend"
     REINSTATE = "reinstate"
     EXPIRE = "expire"
+    REVOKE = "revoke"
     SUPERSEDE = "supersede"
     REPLACE = "issue, and supersede the one that there is"
 
@@ -57,22 +60,26 @@ ACTIONS: Final[Mapping[tuple[Live, Standing], _SAME_OR_OTHER]] = {
     ("none", "suspended"): (Action.NOTHING, Action.NOTHING),
     ("none", "under_review"): (Action.NOTHING, Action.NOTHING),
     ("none", "expired"): (Action.NOTHING, Action.NOTHING),
+    ("none", "revoked"): (Action.NOTHING, Action.NOTHING),
     ("issued", "held"): (Action.NOTHING, Action.REPLACE),
     ("issued", "withdrawn"): (Action.SUSPEND, Action.SUSPEND),
     ("issued", "suspended"): (Action.SUSPEND, Action.SUSPEND),
     ("issued", "under_review"): (Action.SUSPEND, Action.SUSPEND),
     ("issued", "expired"): (Action.EXPIRE, Action.SUPERSEDE),
+    ("issued", "revoked"): (Action.REVOKE, Action.REVOKE),
     ("suspended", "held"): (Action.REINSTATE, Action.REPLACE),
     ("suspended", "withdrawn"): (Action.NOTHING, Action.NOTHING),
     ("suspended", "suspended"): (Action.NOTHING, Action.NOTHING),
     ("suspended", "under_review"): (Action.NOTHING, Action.NOTHING),
     ("suspended", "expired"): (Action.EXPIRE, Action.SUPERSEDE),
+    ("suspended", "revoked"): (Action.REVOKE, Action.REVOKE),
 }
 
 STEPS: Final[Mapping[Action, Step]] = {
     Action.SUSPEND: "suspended",
     Action.REINSTATE: "reinstated",
     Action.EXPIRE: "expired",
+    Action.REVOKE: "revoked",
     Action.SUPERSEDE: "superseded",
 }
 """The step of lifecycle that an action on the live credential takes at once."""

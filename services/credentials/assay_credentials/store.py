@@ -133,7 +133,7 @@ class Store:
                 one.person,
                 one.competency,
                 one.sequence,
-                STANDINGS[one.type],
+                STANDINGS[one.status],
                 one.level,
                 one.achieved_on,
                 one.expires_on,

@@ -31,7 +31,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from assay_schemas.topics import TOPICS, Topic, input_topic
+from assay_schemas.topics import OWN_SOURCE, TOPICS, Topic, input_topic, source_of_input
 
 CALL_SECONDS = 30.0
 SCRAM_ITERATIONS = 4096
@@ -83,6 +83,15 @@ def may_read(principal: str, topic: str, *, prefix: bool = False) -> Grant:
 def group_prefix(principal: str) -> str:
     """Consumer groups whose names begin so are the principal's own."""
     return f"assay-{principal}"
+
+
+def _own_topics(name: str) -> tuple[Topic, ...]:
+    """The topic of this name, if it is the product's own input of some tenant."""
+    try:
+        tenant, source = source_of_input(name)
+    except ValueError:
+        return ()
+    return (input_topic(tenant, source),) if source == OWN_SOURCE else ()
 
 
 def grants_of(topics: Sequence[Topic] = TOPICS) -> tuple[Grant, ...]:
@@ -257,12 +266,30 @@ class Broker:
 
     def ensure_input_topic(self, tenant: str, source: str, password: str) -> Topic:
         """The topic of an input source: only its own principal may write, the mover reads it."""
+        if source == OWN_SOURCE:
+            raise ValueError(f"the source {OWN_SOURCE} is the product's own (ensure_own_topic)")
         topic = input_topic(tenant, source)
         for writer in topic.writers:
             self.ensure_principal(writer, password)
         self.ensure_topic(topic)
         self.ensure_grants(may_write(writer, topic.name) for writer in topic.writers)
         return topic
+
+    def ensure_own_topic(self, tenant: str) -> Topic:
+        """The topic by which the product tells its own decisions as statements of the tenant."""
+        topic = input_topic(tenant, OWN_SOURCE)
+        self.ensure_topic(topic)
+        self.ensure_grants(self.own_grants())
+        return topic
+
+    def own_grants(self) -> tuple[Grant, ...]:
+        """The access rules of the product's own input topics, one of each tenant that has one."""
+        return tuple(
+            may_write(writer, topic.name)
+            for name in sorted(self._metadata().topics)
+            for topic in _own_topics(name)
+            for writer in topic.writers
+        )
 
     # --- what the janitor needs
 

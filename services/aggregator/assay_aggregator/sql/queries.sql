@@ -244,10 +244,12 @@ from unnest($1::text[], $2::uuid[]) as wanted (tenant, person)
 join aggregator.assessor_conflict as c using (tenant, person)
 
 -- name: rules_of
-select tenant, rule_id, version, hash, recorded_ms
-from aggregator.rule_version
-where tenant = any($1::text[])
-order by tenant, rule_id, version
+select v.tenant, v.rule_id, v.version, v.hash, v.recorded_ms, r.effective_to as retired_on,
+  r.recorded_ms as retired_ms
+from aggregator.rule_version as v
+left join aggregator.rule_retirement as r using (tenant, rule_id, version)
+where v.tenant = any($1::text[])
+order by v.tenant, v.rule_id, v.version
 
 -- name: rule_documents
 select hash, document
@@ -256,7 +258,7 @@ where hash = any($1::text[])
 
 -- name: current_decisions
 select d.tenant, d.person, d.competency, d.ordinal, d.sequence, d.status, d.level, d.achieved_on,
-  d.expires_on, d.used, d.outcome_hash
+  d.expires_on, d.used, d.outcome_hash, d.expiring_days
 from unnest($1::text[], $2::uuid[], $3::text[]) as wanted (tenant, person, competency)
 join aggregator.decision_current as d using (tenant, person, competency)
 
@@ -264,27 +266,27 @@ join aggregator.decision_current as d using (tenant, person, competency)
 insert into aggregator.decision
   (tenant, person, competency, ordinal, decision, sequence, as_of_ms, known_at_ms, rule_id,
    rule_version, rule_hash, engine_version, status, level, achieved_on, expires_on, outcome_hash,
-   document)
+   document, expiring_days)
 select * from unnest(
   $1::text[], $2::uuid[], $3::text[], $4::bigint[], $5::uuid[], $6::bigint[], $7::bigint[],
   $8::bigint[], $9::text[], $10::int[], $11::text[], $12::text[], $13::text[], $14::int[],
-  $15::date[], $16::date[], $17::bytea[], $18::json[])
+  $15::date[], $16::date[], $17::bytea[], $18::json[], $19::int[])
 
 -- name: put_current_decisions
 insert into aggregator.decision_current
   (tenant, person, competency, ordinal, decision, sequence, status, level, achieved_on, expires_on,
-   used, reasons, outcome_hash)
+   used, reasons, outcome_hash, expiring_days)
 select tenant, person, competency, ordinal, decision, sequence, status, level, achieved_on,
-  expires_on, used::uuid[], reasons::jsonb, outcome_hash
+  expires_on, used::uuid[], reasons::jsonb, outcome_hash, expiring_days
 from unnest($1::text[], $2::uuid[], $3::text[], $4::bigint[], $5::uuid[], $6::bigint[], $7::text[],
-  $8::int[], $9::date[], $10::date[], $11::text[], $12::text[], $13::bytea[])
+  $8::int[], $9::date[], $10::date[], $11::text[], $12::text[], $13::bytea[], $14::int[])
   as n (tenant, person, competency, ordinal, decision, sequence, status, level, achieved_on,
-        expires_on, used, reasons, outcome_hash)
+        expires_on, used, reasons, outcome_hash, expiring_days)
 on conflict (tenant, person, competency) do update
 set ordinal = excluded.ordinal, decision = excluded.decision, sequence = excluded.sequence,
   status = excluded.status, level = excluded.level, achieved_on = excluded.achieved_on,
   expires_on = excluded.expires_on, used = excluded.used, reasons = excluded.reasons,
-  outcome_hash = excluded.outcome_hash
+  outcome_hash = excluded.outcome_hash, expiring_days = excluded.expiring_days
 
 -- name: insert_outbox
 insert into aggregator.outbox (topic, key, value)
@@ -339,7 +341,7 @@ from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::date
 update aggregator.identity_link
 set retracted_ms = $3
 where tenant = $1 and link = $2 and retracted_ms is null and not automatic
-returning agent, agent_key, person
+returning agent, agent_key, person, valid_from, valid_to
 
 -- name: insert_authorisations
 insert into aggregator.assessor_authorisation
@@ -351,7 +353,7 @@ select * from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::date[],
 update aggregator.assessor_authorisation
 set retracted_ms = $3
 where tenant = $1 and authorisation = $2 and retracted_ms is null
-returning assessor
+returning assessor, scope, valid_from, valid_to
 
 -- name: insert_conflicts_of_interest
 insert into aggregator.assessor_conflict
@@ -363,7 +365,7 @@ select * from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::date[],
 update aggregator.assessor_conflict
 set retracted_ms = $3
 where tenant = $1 and conflict = $2 and retracted_ms is null
-returning assessor, person
+returning assessor, person, valid_from, valid_to
 
 -- name: insert_rule
 insert into aggregator.rule_version
@@ -420,15 +422,27 @@ where tenant = $1
   and ($2::uuid[] is null or verb = any($2::uuid[]))
   and ($3::uuid[] is null or activity = any($3::uuid[]))
 
--- name: mark_decided_by_competency
--- Whoever has a decision on the competency, to be decided anew.
+-- name: mark_decided
+-- Whoever has a decision on the first competency of a pair, or waits for one, to be decided anew in
+-- the second.
 insert into aggregator.mark as m (tenant, person, competency)
-select tenant, person, competency
-from aggregator.decision_current
-where tenant = $1 and competency = $2
-order by person
+select distinct d.tenant, d.person, pair.marked
+from unnest($2::text[], $3::text[]) as pair (seen, marked)
+cross join lateral (
+  select c.tenant, c.person from aggregator.decision_current as c
+  where c.tenant = $1 and c.competency = pair.seen
+  union all
+  select w.tenant, w.person from aggregator.mark as w
+  where w.tenant = $1 and w.competency = pair.seen) as d
+order by d.person, pair.marked
 on conflict (tenant, person, competency) do update
 set version = m.version + 1
+
+-- name: merges_of
+select merge, merged, kept
+from aggregator.person_merge
+where tenant = $1 and merged = any($2::uuid[]) and retracted_ms is null
+order by merged
 
 -- name: agents_of_people
 select distinct agent

@@ -274,7 +274,10 @@ order by tenant, person
 limit $3
 
 -- name: decisions_of
-select c.tenant, c.person, c.competency, c.outcome_hash, c.used, d.as_of_ms, d.known_at_ms,
+select c.tenant, c.person, c.competency, c.outcome_hash, c.used,
+  (c.status, c.level, c.achieved_on, c.expires_on, c.expiring_days)
+    is not distinct from (d.status, d.level, d.achieved_on, d.expires_on, d.expiring_days)
+    as is_last_kept, d.as_of_ms, d.known_at_ms,
   d.rule_id, d.rule_version, d.rule_hash, d.engine_version, d.outcome_hash as kept_hash,
   d.document::text as document, r.hash as recorded_hash
 from unnest($1::text[], $2::uuid[]) as wanted (tenant, person)
@@ -363,6 +366,7 @@ where d.sequence > 0
       when 'suspended' then 'suspended'
       when 'under_review' then 'under_review'
       when 'expired' then 'expired'
+      when 'revoked' then 'revoked'
       else 'withdrawn'
     end)
 limit $1

@@ -111,7 +111,7 @@ create table credentials.award (
   competency text,
   sequence bigint not null,
   standing text not null
-    check (standing in ('held', 'withdrawn', 'suspended', 'under_review', 'expired')),
+    check (standing in ('held', 'withdrawn', 'suspended', 'under_review', 'expired', 'revoked')),
   level int,
   achieved_on date,
   expires_on date,
