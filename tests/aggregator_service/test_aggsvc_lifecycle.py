@@ -302,5 +302,15 @@ async def test_rules_in_a_circle_are_not_drafted(driver: Driver) -> None:
     await publish(driver, second)
 
 
+async def test_a_level_that_another_rule_never_gives_is_not_drafted(driver: Driver) -> None:
+    first, second = theory_rule(0), theory_rule(1)
+    await publish(driver, first)
+    wanted = {"competency": first["competency"], "at": "award", "level": 2}
+    with pytest.raises(RuleError) as refused:
+        await draft(driver, second | {"prerequisites": [wanted]})
+    (problem,) = refused.value.problems
+    assert problem.pointer == "/prerequisites/0/level"
+
+
 def _looking_at(other: dict[str, Any]) -> dict[str, Any]:
     return {"prerequisites": [{"competency": other["competency"], "at": "award"}]}

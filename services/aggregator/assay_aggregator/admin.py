@@ -18,13 +18,13 @@ from assay_aggregator.audit import AuditEvent
 from assay_aggregator.audit import record as record_audit
 from assay_aggregator.days import ALWAYS
 from assay_aggregator.days import Days as Days
-from assay_aggregator.dependencies import RuleCycle, closure, dependents
+from assay_aggregator.dependencies import RuleCycle, closure, dependents, unreachable
 from assay_aggregator.errors import Contradiction, Refused, RuleConflict, Unknown
 from assay_aggregator.fact import decode_fact
 from assay_aggregator.marking import marks_of
 from assay_aggregator.organisation.merging import cover_gaps, require_no_gap
 from assay_aggregator.people import text_hash
-from assay_aggregator.rule import Rule, parse_rule
+from assay_aggregator.rule import Problem, Rule, RuleError, parse_rule
 from assay_aggregator.rulebook import RuleBook
 from assay_aggregator.shelf import RuleShelf
 from assay_aggregator.store import Key, Row, Store
@@ -289,7 +289,8 @@ class Records:
     async def require_place(self, rule: Rule) -> None:
         """Raises RuleConflict: a competency has one rule, and a rule one competency.
 
-        Raises Refused where rules would look at each other in a circle.
+        Raises Refused where rules would look at each other in a circle, and RuleError where one
+        asks for a level that another never gives.
         """
         other = await self._store.rule_of_competency(self._tenant, rule.competency)
         if other not in (None, rule.id):
@@ -303,6 +304,14 @@ class Records:
             closure(rules, [rule.competency])
         except RuleCycle as error:
             raise Refused(str(error)) from error
+        known = [one for many in rules.values() for one in many]
+        problems = [
+            Problem(pointer, reason)
+            for asking, pointer, reason in unreachable(known)
+            if asking is rule
+        ]
+        if problems:
+            raise RuleError(problems)
 
     async def book(self) -> RuleBook:
         """The tenant's rules, as this transaction sees them."""

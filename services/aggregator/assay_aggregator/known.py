@@ -5,6 +5,7 @@ Pure: `evidence` reads it from the tables.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from assay_aggregator.copies import instant
@@ -112,6 +113,7 @@ class Known:
             by=grant.signers,
             meaning=grant.meaning,
             reason=grant.reason,
+            recorded=_recorded(grant.period),
         )
 
     def _review(self, inquiry: Inquiry, known_at_ms: int) -> Review | None:
@@ -155,3 +157,7 @@ class Known:
             for one in records
         ]
         return next_change_ms(periods, known_at_ms)
+
+
+def _recorded(period: Recorded) -> datetime | None:
+    return None if period.recorded_ms is None else instant(period.recorded_ms)
