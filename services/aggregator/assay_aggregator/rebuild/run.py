@@ -21,6 +21,7 @@ from assay_aggregator.rebuild.replay import LogDiffers, Replay, begin, places_of
 from assay_aggregator.rebuild.tables import (
     FRESH,
     REBUILD,
+    analyse,
     definition,
     drop,
     exchange_tables,
@@ -212,6 +213,7 @@ class Rebuild:
     async def _compare_facts(self) -> None:
         connection = self._connection
         self._tell(Progress("facts", "tables", 0, 1))
+        await analyse(connection)
         async with connection.transaction():
             await compare.suspect_facts(connection)
             await connection.execute(REBUILD["set_phase"], "decisions")

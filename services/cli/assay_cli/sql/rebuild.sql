@@ -23,9 +23,11 @@ left join aggregator.fact_conflict as o
 where f.id is null and o.id is null
 
 -- name: copies_before
-with before as (
+-- Each copy's fact is looked up by its key: that stays quick while tables that were just filled
+-- have no statistics yet.
+with before as materialized (
   select * from unnest($1::int[], $2::bigint[]) as b (partition, first)
-), copy as (
+), copy as materialized (
   select k.tenant, k.id, k.body_hash, s.client, s.version, s.raw
   from ingest.statement_key as k
   join before as b on b.partition = k.partition and k.record_offset < b.first
@@ -35,20 +37,18 @@ with before as (
   select c.tenant, c.id, c.body_hash, c.client, '', c.raw
   from ingest.conflict as c
   join before as b on b.partition = c.partition and c.record_offset < b.first
-), fact as (
-  select f.tenant, f.id, f.body_hash, f.append_ms, f.partition, f.record_offset, f.record_index,
-    f.stored_ms, f.fact
-  from aggregator.statement_fact as f
-  join before as b on b.partition = f.partition and f.record_offset < b.first
-  union all
-  select o.tenant, o.id, o.body_hash, o.append_ms, o.partition, o.record_offset, o.record_index,
-    o.stored_ms, o.fact
-  from aggregator.fact_conflict as o
-  join before as b on b.partition = o.partition and o.record_offset < b.first
 )
 select copy.tenant, copy.id, copy.body_hash, copy.client, copy.version, copy.raw, fact.append_ms,
   fact.partition, fact.record_offset, fact.record_index, fact.stored_ms, fact.fact
 from copy
-join fact
-  on fact.tenant = copy.tenant and fact.id = copy.id and fact.body_hash = copy.body_hash
+cross join lateral (
+  select f.append_ms, f.partition, f.record_offset, f.record_index, f.stored_ms, f.fact
+  from aggregator.statement_fact as f
+  where f.tenant = copy.tenant and f.id = copy.id and f.body_hash = copy.body_hash
+  union all
+  select o.append_ms, o.partition, o.record_offset, o.record_index, o.stored_ms, o.fact
+  from aggregator.fact_conflict as o
+  where o.tenant = copy.tenant and o.id = copy.id and o.body_hash = copy.body_hash
+) as fact
+join before as b on b.partition = fact.partition and fact.record_offset < b.first
 order by fact.partition, fact.record_offset, fact.stored_ms, fact.record_index
