@@ -93,13 +93,18 @@ async def _measure(stack: StackInfo, wanted: int, seconds: float, console: Conso
 
 
 async def _fill(stack: StackInfo, wanted: int, console: Console) -> int:
-    """Post batches until there are `wanted` statements; how many there are."""
+    """Post batches until there are `wanted` statements; how many there are.
+
+    Some are always posted: what is asked for is drawn from the newest.
+    """
     pool = bench_load.endless(bench_load.make_pool(1, online_evidence()))
-    while (count := await _count(stack)) < wanted:
-        console.print(f"  {count:,} statements so far")
+    while True:
         await batches(stack, pool, FILL_SECONDS)
         await until_drained(stack)
-    return count
+        count = await _count(stack)
+        console.print(f"  {count:,} statements so far")
+        if count >= wanted:
+            return count
 
 
 async def _count(stack: StackInfo) -> int:

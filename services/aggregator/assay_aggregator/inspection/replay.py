@@ -52,7 +52,7 @@ def as_known(known: Known, versions: Sequence[Version], known_at_ms: int) -> Kno
                     )
                 )
             ]
-        elif field.name == "authorities":
+        elif field.name in ("authorities", "interests"):
             # Not of whom only a later link names.
             assessors = set(people_of(kept["links"], keys))
             records = [one for one in records if one.assessor in assessors]
