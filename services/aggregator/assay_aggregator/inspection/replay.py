@@ -25,7 +25,11 @@ def as_known(known: Known, versions: Sequence[Version], known_at_ms: int) -> Kno
     """What was known at `known_at_ms`, and one of `versions` can look at; in a fixed order."""
     facts = _facts(known, versions, known_at_ms)
     competencies = {one.rule.competency for one in versions}
-    keys = {key for fact in facts for key in (*fact.actor_keys, *assessor_keys(fact))}
+    assessing = {key for fact in facts for key in assessor_keys(fact)}
+    # Whom the other members of a group are, is read only when a later link asks for it.
+    keys = assessing | (
+        _own(known, known_at_ms) & {key for fact in facts for key in fact.actor_keys}
+    )
     kept: dict[str, Any] = {"facts": facts}
     for field in dataclasses.fields(known):
         value = getattr(known, field.name)
@@ -37,7 +41,6 @@ def as_known(known: Known, versions: Sequence[Version], known_at_ms: int) -> Kno
             if getattr(one, "competency", None) in (None, *competencies)
         ]
         if field.name == "links":
-            assessing = {key for fact in facts for key in assessor_keys(fact)}
             holding = {(one.key, one.person) for one in effective_links(records, known_at_ms)}
             records = [
                 one
@@ -53,8 +56,8 @@ def as_known(known: Known, versions: Sequence[Version], known_at_ms: int) -> Kno
                 )
             ]
         elif field.name in ("authorities", "interests"):
-            # Not of whom only a later link names.
-            assessors = set(people_of(kept["links"], keys))
+            # Not of whom only a later link names as one who assessed.
+            assessors = set(people_of(kept["links"], assessing))
             records = [one for one in records if one.assessor in assessors]
         kept[field.name] = tuple(sorted(records, key=_encoder.encode))
     return dataclasses.replace(known, **kept)
@@ -84,18 +87,26 @@ def people_of(links: Iterable[Link], keys: Iterable[str]) -> list[UUID]:
     )
 
 
-def _facts(known: Known, versions: Sequence[Version], known_at_ms: int) -> tuple[Fact, ...]:
-    """What the person was known to have done, every copy of it, and the voids of that."""
-    stored = [fact for fact in known.facts if milliseconds_up(fact.stored) <= known_at_ms]
-    # Not of agents that only a later link makes the person's.
-    own = {
+def _own(known: Known, known_at_ms: int) -> set[str]:
+    """The person's agents, without those that only a later link makes theirs."""
+    return {
         link.key
         for link in known.links
         if link.person == known.person and link.period.known(known_at_ms)
     }
+
+
+def _facts(known: Known, versions: Sequence[Version], known_at_ms: int) -> tuple[Fact, ...]:
+    """What the person was known to have done, every copy of it, and the voids of that."""
+    stored = [fact for fact in known.facts if milliseconds_up(fact.stored) <= known_at_ms]
+    own = _own(known, known_at_ms)
     acted = [fact for fact in stored if fact.voids is None]
-    ids = {fact.id for fact in acted if not own.isdisjoint(fact.actor_keys)}
-    ids &= {fact.id for fact in acted if any(one.looks_at(fact) for one in versions)}
+    # One copy has to be both, as it has to be when evidence is read.
+    ids = {
+        fact.id
+        for fact in acted
+        if not own.isdisjoint(fact.actor_keys) and any(one.looks_at(fact) for one in versions)
+    }
     kept = {
         (fact.id, fact.body_hash): fact for fact in stored if fact.id in ids or fact.voids in ids
     }
