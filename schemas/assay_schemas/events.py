@@ -123,6 +123,31 @@ CompetencyEvent = Annotated[
     Field(discriminator="type"),
 ]
 
+
+class _PersonEvent(_Event):
+    event_id: UUID
+    tenant: str
+    merge: UUID = Field(description="id of the merge")
+    person: UUID = Field(description="who was found to be another; the record's key names them")
+    kept: UUID = Field(description="who they are")
+    sequence: Annotated[int, Field(ge=1, description="per (tenant, merge), by ones")]
+    at: datetime = Field(description="the time of the log that the change of records is dated by")
+
+
+class PersonMerged(_PersonEvent):
+    """Two people were found to be one. What follows for competencies is told by their events."""
+
+    type: Literal["person.merged/v1"] = "person.merged/v1"
+
+
+class PersonUnmerged(_PersonEvent):
+    """They are two after all: a merge was taken back."""
+
+    type: Literal["person.unmerged/v1"] = "person.unmerged/v1"
+
+
+PersonEvent = PersonMerged | PersonUnmerged
+
 CredentialStatus = Literal["issued", "suspended", "reinstated", "expired", "superseded", "revoked"]
 
 
@@ -141,3 +166,8 @@ class CredentialChanged(_Event):
 
 
 competency_event: TypeAdapter[CompetencyEvent] = TypeAdapter(CompetencyEvent)
+
+competencies_record: TypeAdapter[CompetencyEvent | PersonEvent] = TypeAdapter(
+    Annotated[CompetencyEvent | PersonMerged | PersonUnmerged, Field(discriminator="type")]
+)
+"""Whatever stands on `assay.competencies.v1`."""

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from assay_schemas.events import CompetencyEvent, CredentialChanged
+from assay_schemas.events import CompetencyEvent, CredentialChanged, PersonEvent
 from assay_schemas.statement_schemas import VERSIONS, statement_schema
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "json"
 def event_classes() -> tuple[type[BaseModel], ...]:
     """Every class of event, in the order in which `events` declares them."""
     union, *_ = get_args(CompetencyEvent)
-    return (*get_args(union), CredentialChanged)
+    return (*get_args(union), *get_args(PersonEvent), CredentialChanged)
 
 
 def schema_texts() -> dict[str, str]:

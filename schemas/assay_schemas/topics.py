@@ -61,7 +61,8 @@ TOPICS: tuple[Topic, ...] = (
         partitions=3,
         writers=("relay",),
         readers=("credentials",),
-        about="what a person became able to do, or lost; sequence per (tenant, person, competency)",
+        about="what a person became able to do, or lost (sequence per tenant, person, competency), "
+        "and who was found to be another person",
         config={**_KEEP, "message.timestamp.type": "LogAppendTime"},
     ),
     Topic(

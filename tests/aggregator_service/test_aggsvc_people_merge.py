@@ -27,6 +27,8 @@ from assay_aggregator.organisation.collisions import collisions
 from assay_aggregator.organisation.merging import merge, unmerge
 from assay_aggregator.organisation.model import Cohort, Organisation
 from assay_aggregator.organisation.store import EMPLOYMENT, PeopleStore, When
+from assay_schemas.events import PersonMerged, PersonUnmerged, competencies_record
+from assay_schemas.topics import COMPETENCIES
 from assay_testing import Database
 
 
@@ -335,3 +337,34 @@ async def found(driver: Driver) -> list[dict[str, Any]]:
             pages += page
             if after is None:
                 return pages
+
+
+async def test_the_world_is_told_of_a_merge_and_of_its_end(driver: Driver) -> None:
+    async with driver.records() as records:
+        one = await records.put_person([agent("one")])
+        two = await records.put_person([agent("two")])
+    async with driver.records() as records:
+        joined = await merge(records, one, two)
+    async with driver.records() as records:
+        await unmerge(records, joined)
+    rows = await driver.pool.fetch("select topic, key, value from aggregator.outbox order by id")
+    told = [competencies_record.validate_json(row["value"]) for row in rows]
+    first, second = (event for event in told if not hasattr(event, "competency"))
+    assert isinstance(first, PersonMerged)
+    assert isinstance(second, PersonUnmerged)
+    assert {row["topic"] for row in rows} == {COMPETENCIES}
+    # Of whom it happened to: so the two are of one partition, in this order.
+    assert {row["key"] for row in rows} == {f"{TENANT}:{two}".encode()}
+    for event in (first, second):
+        assert (event.merge, event.person, event.kept) == (joined, two, one)
+    assert (first.sequence, second.sequence) == (1, 2)
+    assert first.event_id != second.event_id
+
+
+async def test_a_refused_merge_tells_nothing(driver: Driver) -> None:
+    async with driver.records() as records:
+        one = await records.put_person([agent("one")])
+    with pytest.raises(Refused):
+        async with driver.records() as records:
+            await merge(records, one, one)
+    assert await driver.events() == []

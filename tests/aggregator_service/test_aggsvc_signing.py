@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from aggregator_service_driver import TENANT, Driver, driver_of
 from assay_aggregator import accounts, api
 from assay_aggregator.accounts import NewAccount
-from assay_aggregator.errors import Forbidden, Refused, RuleConflict, SignatureRefused, Unknown
+from assay_aggregator.errors import Contradiction, Forbidden, Refused, SignatureRefused, Unknown
 from assay_aggregator.settings import AggregatorSettings
 from assay_aggregator.signing import QUERIES, Lockout, SignatureBody, count_refusal, sign
 from assay_aggregator.web import Api, json_answer
@@ -177,7 +177,7 @@ async def test_a_disabled_account_signs_no_more_and_its_name_stays_taken(driver:
         await accounts.disable(records, "ada")
     with pytest.raises(SignatureRefused, match="wrong"):
         await signing(driver)
-    with pytest.raises(RuleConflict, match="taken"):
+    with pytest.raises(Contradiction, match="taken"):
         async with driver.records() as records:
             await accounts.add(records, NewAccount("ada", "Somebody else", []), PASSWORD)
     with pytest.raises(Unknown):

@@ -26,7 +26,12 @@ from assay_schemas.envelope import (
     open_envelope,
     seal,
 )
-from assay_schemas.events import CompetencyAchieved, CredentialChanged, competency_event
+from assay_schemas.events import (
+    CompetencyAchieved,
+    CredentialChanged,
+    competencies_record,
+    competency_event,
+)
 from assay_schemas.json_schemas import FOLDER, event_classes, schema_texts
 from assay_schemas.topics import (
     OWN_SOURCE,
@@ -37,7 +42,7 @@ from assay_schemas.topics import (
 )
 
 EXAMPLES = Path(assay_schemas.__file__).parent / "examples"
-EVENT_EXAMPLES = sorted(EXAMPLES.glob("c*.v1.json"))
+EVENT_EXAMPLES = sorted(EXAMPLES.glob("[cp]*.v1.json"))
 
 texts = st.text(max_size=40)
 envelopes = st.builds(
@@ -187,7 +192,7 @@ def test_an_example_satisfies_its_class_and_its_schema(file: Path) -> None:
         event = CredentialChanged.model_validate_json(text)
         written = event.model_dump_json()
     else:
-        written = competency_event.dump_json(competency_event.validate_json(text)).decode()
+        written = competencies_record.dump_json(competencies_record.validate_json(text)).decode()
     assert json.loads(written) == document
 
 

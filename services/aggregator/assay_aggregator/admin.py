@@ -28,6 +28,7 @@ from assay_aggregator.rule import Problem, Rule, RuleError, parse_rule
 from assay_aggregator.rulebook import RuleBook
 from assay_aggregator.shelf import RuleShelf
 from assay_aggregator.store import Key, Row, Store
+from assay_runtime.postgres import Connection
 from assay_schemas.agents import agent_key
 
 # A btree takes entries up to 2,704 bytes, and the key of a decision holds tenant and person, too.
@@ -75,6 +76,11 @@ class Records:
     def store(self) -> Store:
         """The tables, in the transaction of the change."""
         return self._store
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of that transaction."""
+        return self._store.connection
 
     @property
     def tenant(self) -> str:

@@ -16,15 +16,7 @@ from assay_aggregator.answers import Question, answer, consistent_ms
 from assay_aggregator.api_admin import admin_routes
 from assay_aggregator.copies import instant
 from assay_aggregator.dates import format_instant
-from assay_aggregator.errors import (
-    AggregatorError,
-    Contradiction,
-    Forbidden,
-    Refused,
-    RuleConflict,
-    SignatureRefused,
-    Unknown,
-)
+from assay_aggregator.errors import STATUS, AggregatorError, Unknown
 from assay_aggregator.frameworks.api_case import case_routes
 from assay_aggregator.frameworks.api_frameworks import framework_routes
 from assay_aggregator.inspection.api_audit import audit_routes
@@ -43,7 +35,7 @@ from assay_aggregator.store import Row, Store
 from assay_aggregator.web import Api, json_answer
 from assay_runtime.auth import Client
 from assay_runtime.postgres import Pool
-from assay_runtime.problem import Problem, not_found
+from assay_runtime.problem import Problem, not_found, problem_of
 
 READ: Final = "competencies/read"
 PAGE_MAX: Final = 500
@@ -52,27 +44,13 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 # The database keeps no U+0000, so no text of ours holds one.
 Text = Annotated[str, Query(max_length=4_000, pattern=r"^[^\x00]*$")]
 
-# One table: what an error of ours is over HTTP.
-_STATUS: Final[Mapping[type[AggregatorError], int]] = {
-    Refused: 400,
-    Unknown: 404,
-    RuleConflict: 409,
-    Contradiction: 409,
-    Forbidden: 403,
-    SignatureRefused: 403,
-}
-
-
-_TITLES: Final = {400: "Bad request", 403: "Not allowed", 404: "Not found", 409: "Conflict"}
-
 
 def install(app: FastAPI, *, pool: Pool, shelf: RuleShelf, settings: AggregatorSettings) -> None:
     """Add the routes of the aggregator to `app`, and its errors as problem+json."""
 
     @app.exception_handler(AggregatorError)
     async def _refused(_: Request, error: AggregatorError) -> Response:
-        status = _STATUS.get(type(error), 500)
-        return Problem(status, _TITLES.get(status, "Internal error"), detail=str(error)).response()
+        return problem_of(error, STATUS).response()
 
     @app.exception_handler(RuleError)
     async def _not_a_rule(_: Request, error: RuleError) -> Response:

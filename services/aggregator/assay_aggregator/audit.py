@@ -1,107 +1,13 @@
-"""The audit trail of what people decide: who, what, when, why, before and after.
+"""The audit trail of the aggregator (see `assay_runtime.audit`)."""
 
-Written in the transaction of the change itself, so neither can be there without the other
-(21 CFR 11.10(e), EU GMP Annex 11 clause 9). No personal data: people are random ids.
-"""
+from typing import Final
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from assay_runtime.audit import AuditEvent as AuditEvent
+from assay_runtime.audit import AuditFilter as AuditFilter
+from assay_runtime.audit import AuditTrail
 
-import asyncpg
-import orjson
-
-from assay_aggregator.copies import instant
-from assay_aggregator.dates import format_instant
-from assay_runtime.postgres import Connection
-from assay_runtime.sql import load_queries
-
-QUERIES: Final = load_queries("assay_aggregator", file="audit")
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEvent:
-    """One change. `subject` is `<kind>:<id>`; `before` and `after` are JSON objects or None."""
-
-    actor: str
-    action: str
-    subject: str
-    reason: str | None = None
-    before: Mapping[str, Any] | None = None
-    after: Mapping[str, Any] | None = None
-
-
-async def record(connection: Connection, tenant: str, recorded_ms: int, event: AuditEvent) -> None:
-    """Append one event. `recorded_ms` is the time of the log that the change is dated by."""
-    await connection.execute(
-        QUERIES["insert_audit_event"],
-        tenant,
-        recorded_ms,
-        event.actor,
-        event.action,
-        event.subject,
-        event.reason,
-        _text(event.before),
-        _text(event.after),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """Which events are asked for; None asks for all.
-
-    `since` and `until` are half-open and of the database's clock; `recorded_ms_max` is of the log.
-    """
-
-    subject: str | None = None
-    actor: str | None = None
-    action: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    recorded_ms_max: int | None = None
-
-
-async def events(
-    connection: Connection, tenant: str, wanted: AuditFilter, after: int, limit: int
-) -> list[dict[str, Any]]:
-    """A tenant's events behind the event `after`, in order, as JSON objects."""
-    rows: list[asyncpg.Record] = await connection.fetch(
-        QUERIES["audit_events"],
-        tenant,
-        after,
-        limit,
-        wanted.subject,
-        wanted.actor,
-        wanted.action,
-        wanted.since,
-        wanted.until,
-        wanted.recorded_ms_max,
-    )
-    return [_document(row) for row in rows]
-
-
-async def reach(connection: Connection, tenant: str, first: int, last: int) -> int:
-    """How many events a tenant has from `first` to `last`, both included."""
-    found: int = await connection.fetchval(QUERIES["audit_reach"], tenant, first, last)
-    return found
-
-
-def _document(row: asyncpg.Record) -> dict[str, Any]:
-    return {
-        "event": row["event"],
-        "at": format_instant(row["at"]),
-        "recorded": format_instant(instant(row["recorded_ms"])),
-        "actor": row["actor"],
-        "action": row["action"],
-        "subject": row["subject"],
-        "reason": row["reason"],
-        "before": None if row["before"] is None else orjson.loads(row["before"]),
-        "after": None if row["after"] is None else orjson.loads(row["after"]),
-    }
-
-
-def _text(document: Mapping[str, Any] | None) -> str | None:
-    if document is None:
-        return None
-    return orjson.dumps(document, default=str, option=orjson.OPT_SORT_KEYS).decode()
+TRAIL: Final = AuditTrail("aggregator")
+QUERIES: Final = TRAIL.queries
+record = TRAIL.record
+events = TRAIL.events
+reach = TRAIL.reach

@@ -4,7 +4,7 @@ Pure. The answer depends on the set of copies alone, not on the order in which t
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -12,8 +12,8 @@ import msgspec
 
 from assay_aggregator.fact import Fact, decode_fact, encode_fact
 from assay_aggregator.people import text_hash
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from assay_runtime.instants import EPOCH
+from assay_runtime.instants import instant as instant
 
 
 class Copy(NamedTuple):
@@ -50,19 +50,14 @@ class Merged(NamedTuple):
     others: tuple[Copy, ...]
 
 
-def instant(milliseconds: int) -> datetime:
-    """The instant (UTC) of a time of the log, exactly."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
 def milliseconds_up(moment: datetime) -> int:
     """A moment as a time of the log, rounded up: at that time it has come."""
-    return -((_EPOCH - moment) // timedelta(milliseconds=1))
+    return -((EPOCH - moment) // timedelta(milliseconds=1))
 
 
 def milliseconds_down(moment: datetime) -> int:
     """A moment as a time of the log, rounded down."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
 def copy_of(tenant: str, fact: Fact, statement_id: UUID, body_hash: bytes, stored_ms: int) -> Copy:

@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from assay_runtime.instants import format_instant as format_instant
+
 _PERIOD: Final = re.compile(r"P([0-9]{1,5})([DMY])")
 _LAST_ORDINAL: Final = date.max.toordinal()
 
@@ -78,11 +80,6 @@ def day_end(ordinal: int, zone: ZoneInfo) -> datetime:
     if following is None:
         return datetime.max.replace(tzinfo=UTC)
     return following - timedelta(microseconds=1)
-
-
-def format_instant(instant: datetime) -> str:
-    """An aware instant in UTC with a Z, microseconds only when there are any."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def format_day(ordinal: int | None) -> str | None:

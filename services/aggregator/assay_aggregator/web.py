@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import orjson
 from fastapi import Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from assay_aggregator.admin import Act, Records
 from assay_aggregator.errors import SignatureRefused
@@ -15,9 +15,9 @@ from assay_aggregator.shelf import RuleShelf
 from assay_aggregator.signing import Lockout, count_refusal
 from assay_aggregator.store import SCHEMA, Store
 from assay_runtime.auth import Authenticator, Client
+from assay_runtime.bodies import json_body, parsed_body
 from assay_runtime.postgres import TRANSIENT, Pool
-from assay_runtime.problem import Problem, not_available
-from assay_runtime.serve import read_body
+from assay_runtime.problem import not_available
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -98,34 +98,11 @@ class Api:
 
     async def body(self, request: Request) -> Any:
         """The JSON body. Problems: 415, 413, 400."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise Problem(415, "Wrong content type", detail="send application/json")
-        body = await read_body(request, self.settings.body_limit_bytes)
-        if b"\\u0000" in body:
-            raise Problem(400, "Bad request", detail="the character U+0000 cannot be kept")
-        try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise Problem(400, "Bad request", detail=f"not JSON: {error.msg}") from None
+        return await json_body(request, self.settings.body_limit_bytes)
 
     async def parsed(self, request: Request, model: type[Model]) -> Model:
         """The body as a model. A 400 problem names each member and the rule it breaks."""
-        try:
-            return model.model_validate(await self.body(request))
-        except ValidationError as error:
-            raise Problem(
-                400,
-                "Bad request",
-                detail="a member of the body is missing or wrong",
-                errors=[
-                    {
-                        "pointer": "".join(f"/{part}" for part in one["loc"]),
-                        "message": one["msg"],
-                    }
-                    for one in error.errors(include_url=False, include_input=False)
-                ],
-            ) from None
+        return await parsed_body(request, model, self.settings.body_limit_bytes)
 
 
 def json_answer(

@@ -16,17 +16,26 @@ CREDENTIALS = "credentials"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One scope. `includes` are the scopes that come with it; `service` is who asks for it."""
+    """One scope. `includes` are the scopes that come with it; `service` is who asks for it, and
+    `also` is who else does.
+    """
 
     name: str
     about: str
     service: str = INGEST
     includes: tuple[str, ...] = ()
     is_standard: bool = True
+    also: tuple[str, ...] = ()
 
 
-def _ours(name: str, about: str, service: str = INGEST, includes: tuple[str, ...] = ()) -> Scope:
-    return Scope(name, about, service, includes, is_standard=False)
+def _ours(
+    name: str,
+    about: str,
+    service: str = INGEST,
+    includes: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
+) -> Scope:
+    return Scope(name, about, service, includes, is_standard=False, also=also)
 
 
 _TABLE: tuple[Scope, ...] = (
@@ -65,9 +74,15 @@ _TABLE: tuple[Scope, ...] = (
         includes=("competencies/inspect",),
     ),
     _ours("competencies/contest", "contest decisions on behalf of the person", AGGREGATOR),
-    _ours("accounts/manage", "add and disable the accounts of people who sign", AGGREGATOR),
+    _ours(
+        "accounts/manage",
+        "add and disable the accounts of people who sign",
+        AGGREGATOR,
+        also=(CREDENTIALS,),
+    ),
     _ours("rules/force", "bring rules into force that nobody approved", AGGREGATOR),
     _ours("credentials/read", "read credentials", CREDENTIALS),
+    _ours("credentials/offer", "act for holders: offers to wallets, share links", CREDENTIALS),
     _ours("credentials/admin", "manage awards, issuers and keys", CREDENTIALS),
 )
 
@@ -108,5 +123,7 @@ def checked(scopes: Iterable[str]) -> tuple[str, ...]:
 
 def services_of(scopes: Iterable[str]) -> tuple[str, ...]:
     """The services that must know a client with these scopes; ingest, which lists all, is first."""
-    asked = {SCOPES[name].service for name in granted_by(frozenset(scopes)) if name in SCOPES}
+    asked: set[str] = set()
+    for name in granted_by(frozenset(scopes)) & SCOPES.keys():
+        asked |= {SCOPES[name].service, *SCOPES[name].also}
     return (INGEST, *sorted(asked - {INGEST}))

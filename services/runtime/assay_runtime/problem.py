@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+
+from assay_runtime.refusals import STATUS, Refusal
 
 TYPE_PREFIX = "urn:assay:problem:"
 
@@ -106,6 +108,20 @@ def too_many_requests(detail: str, *, slug: str, retry_seconds: float) -> Proble
         detail=detail,
         headers={"Retry-After": str(max(1, math.ceil(retry_seconds)))},
     )
+
+
+_TITLES_OF_REFUSALS: Final = {
+    400: "Bad request",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Conflict",
+}
+
+
+def problem_of(refusal: Refusal, status: Mapping[type[Refusal], int] = STATUS) -> Problem:
+    """The refusal as problem+json."""
+    found = status.get(type(refusal), 500)
+    return Problem(found, _TITLES_OF_REFUSALS.get(found, "Internal error"), detail=str(refusal))
 
 
 def install(app: FastAPI) -> None:

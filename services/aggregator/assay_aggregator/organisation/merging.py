@@ -7,9 +7,10 @@ what was known before the merge stays what it was. Taking a merge back does the 
 still stands, so that what was recorded about `kept` meanwhile stays.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
 from assay_aggregator.errors import Contradiction, Refused, Unknown
@@ -17,6 +18,9 @@ from assay_aggregator.organisation.store import BY_NAME, KINDS, LINK, Kind, Peop
 from assay_aggregator.people import uncovered
 from assay_aggregator.store import Row
 from assay_aggregator.world import Valid
+from assay_runtime.instants import instant
+from assay_schemas.events import PersonMerged, PersonUnmerged
+from assay_schemas.topics import COMPETENCIES
 
 if TYPE_CHECKING:
     from assay_aggregator.admin import Records
@@ -59,7 +63,9 @@ async def merge(records: "Records", kept: UUID, merged: UUID) -> UUID:
         f"person:{merged}",
         after={"merge": identifier, "kept": kept, "records": _counted(moves)},
     )
-    # 4. Whoever's evidence it was, and whoever they assessed, is decided anew.
+    # 4. The world is told, before it is told what follows.
+    await _tell(records, PersonMerged, identifier, pair)
+    # 5. Whoever's evidence it was, and whoever they assessed, is decided anew.
     await records.mark_agents(sorted({row["agent"] for row in around}))
     await records.mark_assessed([kept, merged])
     return identifier
@@ -108,9 +114,45 @@ async def unmerge(records: "Records", identifier: UUID) -> None:
                 identifier, [(kind.name, one, origin) for origin, one in successors.items()]
             )
     await store.retract_merge(identifier, records.recorded_ms)
-    # 3. Both are decided anew, and whoever they assessed.
+    # 3. The world is told.
+    await _tell(records, PersonUnmerged, identifier, {"merged": merged, "kept": kept})
+    # 4. Both are decided anew, and whoever they assessed.
     await records.mark_agents(sorted(agents))
     await records.mark_assessed([kept, merged])
+
+
+async def _tell(
+    records: "Records",
+    kind: type[PersonMerged] | type[PersonUnmerged],
+    merge: UUID,
+    pair: Mapping[str, UUID],
+) -> None:
+    """Into the outbox, under the key of whom it happened to."""
+    sequence = _SEQUENCES[kind]
+    told = kind(
+        event_id=_event_id(records.tenant, merge, sequence),
+        tenant=records.tenant,
+        merge=merge,
+        person=pair["merged"],
+        kept=pair["kept"],
+        sequence=sequence,
+        at=instant(records.recorded_ms),
+    )
+    key = f"{records.tenant}:{told.person}".encode()
+    await records.store.insert_outbox(COMPETENCIES, [(key, told.model_dump_json().encode())])
+
+
+# A merge is taken back once, and then it is over.
+_SEQUENCES: Final[Mapping[type[PersonMerged] | type[PersonUnmerged], int]] = {
+    PersonMerged: 1,
+    PersonUnmerged: 2,
+}
+
+
+def _event_id(tenant: str, merge: UUID, sequence: int) -> UUID:
+    """An id that is the same whenever it is asked for, shaped as a version 4 UUID."""
+    text = "\n".join(("person", tenant, str(merge), str(sequence)))
+    return UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=4)
 
 
 async def cover_gaps(records: "Records", agent: UUID) -> None:
