@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,9 +28,9 @@ from credential_samples import (
 )
 
 SCHEMA = json.loads(
-    (Path(__file__).parent / "data" / "ob_v3p0_achievementcredential_schema.json").read_text(
-        "utf-8"
-    )
+    files("assay_credentials")
+    .joinpath("schemas_pinned", "ob_v3p0_achievementcredential_schema.json")
+    .read_text("utf-8")
 )
 TEXT = st.text(
     st.characters(exclude_categories=("Cs", "Cc", "Cn", "Co")), min_size=1, max_size=40

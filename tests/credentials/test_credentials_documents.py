@@ -1,8 +1,10 @@
 """Intake and JSON-LD: what is refused before a signature is looked at."""
 
 import copy
+import hashlib
 import json
 import time
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from pyld import jsonld
 from assay_credentials.badge import build_badge
 from assay_credentials.contexts import (
     BADGE_CONTEXT,
+    CREDENTIALS_V1,
     CREDENTIALS_V2,
     OPEN_BADGES_3,
+    TRANSCRIPT_CONTEXT,
     ContextChanged,
     pinned_contexts,
     read_pinned,
@@ -23,6 +27,7 @@ from assay_credentials.errors import DocumentRefused, DocumentUnsupported
 from assay_credentials.intake import (
     MAX_DEPTH,
     MAX_DOCUMENT_BYTES,
+    MAX_ITEMS,
     MAX_NODES,
     JsonObject,
     checked_document,
@@ -75,7 +80,8 @@ def test_bytes_that_can_be_read_in_two_ways_are_refused(data: bytes, rule: str) 
     ("data", "rule"),
     [
         (b'{"a": "' + b"x" * MAX_DOCUMENT_BYTES + b'"}', "size"),
-        (b'{"a": [' + b"1," * MAX_NODES + b"1]}", "nodes"),
+        (b'{"a": [' + b"1," * MAX_ITEMS + b"1]}", "items"),
+        (b'{"a": [' + (b"[" + b"1," * 99 + b"1],") * (MAX_NODES // 100) + b"1]}", "nodes"),
         (b'{"a":' * (MAX_DEPTH + 2) + b"1" + b"}" * (MAX_DEPTH + 2), "depth"),
         (b"[" * 100_000, "depth"),
     ],
@@ -120,12 +126,20 @@ def test_what_is_accepted_comes_out_as_it_went_in(value: object) -> None:
 
 def test_the_context_files_are_the_pinned_ones() -> None:
     pinned = pinned_contexts()
-    assert set(pinned.documents) == {CREDENTIALS_V2, OPEN_BADGES_3}
+    folder = files("assay_credentials").joinpath("contexts")
+    shipped = {one.name: one.read_bytes() for one in folder.iterdir() if one.name != "README.md"}
+    assert {hashlib.sha256(content).hexdigest() for content in shipped.values()} == set(
+        pinned.digests.values()
+    )
+    assert len(shipped) == len(pinned.documents)
     # The digest that VC Data Model 2.0 itself gives in its appendix B.1.
     assert pinned.digests[CREDENTIALS_V2] == (
         "59955ced6697d61e03f2b2556febe5308ab16842846f5b586d7f1f7adec92734"
     )
-    assert pinned.accepted == {(CREDENTIALS_V2,), BADGE_CONTEXT}
+    assert {(CREDENTIALS_V2,), BADGE_CONTEXT, TRANSCRIPT_CONTEXT} <= pinned.accepted
+    for urls in pinned.accepted:
+        assert urls[0] in (CREDENTIALS_V1, CREDENTIALS_V2)
+        assert set(urls) <= set(pinned.documents)
 
 
 def test_a_context_file_with_another_digest_is_not_used() -> None:

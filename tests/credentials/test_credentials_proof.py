@@ -38,7 +38,7 @@ from assay_credentials.multibase import (
     encode_base58,
     encode_base64url,
 )
-from assay_credentials.proof import add_proof, verify_proof
+from assay_credentials.proof import add_proof, verify_proofs
 from credential_samples import CENTRE, STRANGER
 
 VECTOR = json.loads(
@@ -61,7 +61,7 @@ def _examples_jsonld() -> JsonLd:
 
 
 def test_the_w3c_vector_verifies() -> None:
-    proof = verify_proof(
+    (proof,) = verify_proofs(
         checked_document(VECTOR["signed"]), resolve_did_key, jsonld=_examples_jsonld()
     )
     assert proof.controller == "did:key:" + VECTOR["key"]["publicKeyMultibase"]
@@ -124,7 +124,8 @@ def test_what_our_verifier_would_refuse_is_not_signed() -> None:
         ("verificationMethod", STRANGER.method, SignatureInvalid),
         ("verificationMethod", CENTRE.did, DocumentRefused),
         ("verificationMethod", "did:web:e.example#key-1", DocumentUnsupported),
-        ("cryptosuite", "eddsa-jcs-2022", DocumentUnsupported),
+        ("cryptosuite", "eddsa-jcs-2022", SignatureInvalid),
+        ("cryptosuite", "ecdsa-rdfc-2019", DocumentUnsupported),
         ("type", "Ed25519Signature2020", DocumentUnsupported),
         ("challenge", "x", DocumentRefused),
         ("@context", "https://www.w3.org/ns/credentials/v2", DocumentRefused),
@@ -135,7 +136,7 @@ def test_a_changed_proof_does_not_verify(field: str, value: str, error: type[Exc
     badge: Any = CENTRE.badge()
     badge["proof"][0][field] = value
     with pytest.raises(error):
-        verify_proof(checked_document(badge), resolve_did_key)
+        verify_proofs(checked_document(badge), resolve_did_key)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_a_proof_without_a_field_does_not_verify(field: str) -> None:
     badge: Any = CENTRE.badge()
     del badge["proof"][0][field]
     with pytest.raises((DocumentRefused, DocumentUnsupported)):
-        verify_proof(checked_document(badge), resolve_did_key)
+        verify_proofs(checked_document(badge), resolve_did_key)
 
 
 def test_did_key_of_the_specification() -> None:
@@ -155,7 +156,7 @@ def test_did_key_of_the_specification() -> None:
     assert did_key(key) == did
     resolved = resolve_did_key(did + "#" + did.removeprefix("did:key:"))
     assert resolved is not None
-    assert resolved == (did, key)
+    assert resolved == (did, key, "Ed25519", None)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay_credentials.lifecycle import LIVE, STATUS_BITS, IllegalStep, State, Step, take
+from assay_credentials.lifecycle import (
+    LIVE,
+    STATUS_BITS,
+    IllegalStep,
+    State,
+    Step,
+    bits,
+    take,
+)
 from assay_credentials.multibase import encode_base64url
 from assay_credentials.status_list import (
     ENTRIES,
@@ -150,6 +158,19 @@ def test_a_step_names_the_state_after_and_the_lists_to_publish(
     change = take(state, step)
     assert change.state == after
     assert change.lists == lists
+
+
+def test_with_one_status_entry_a_bit_once_set_stays_and_nothing_is_reinstated() -> None:
+    suspended = take("issued", "suspended", has_suspension=False)
+    assert suspended.state == "suspended"
+    assert suspended.lists == {"revocation"}
+    assert bits("suspended", has_suspension=False) == {"revocation"}
+    with pytest.raises(IllegalStep):
+        take("suspended", "reinstated", has_suspension=False)
+    for step in ("expired", "superseded", "revoked"):
+        change = take("suspended", step, has_suspension=False)
+        assert change.lists == set()
+    assert take("expired", "revoked", has_suspension=False).lists == {"revocation"}
 
 
 def test_every_step_is_in_the_table_or_illegal_and_the_dead_never_live_again() -> None:

@@ -50,7 +50,6 @@ CREDENTIAL = Credential(
     evidence_digest=bytes(32),
     did="did:key:z6Mk",
     salt=bytes(16),
-    share_id="share",
     revocation=Place(UUID(int=4), 1),
     suspension=Place(UUID(int=5), 2),
     intended_at=datetime(2026, 3, 2, 11, tzinfo=UTC),

@@ -8,10 +8,20 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from assay_credentials.issue import build, check, follow_awards, intend, publish, sign
-from credentials_service import EXPIRES, Service, event
+from assay_credentials.issue import follow_awards, intend, make, publish
+from assay_testing import Database
+from credentials_service import COMPETENCY, EXPIRES, Service, event
+from template_samples import GOWNING
+from template_service import Office
 
-LINES = ("1 intended", "2 built", "3 signed", "4 checked", "5 published")
+LINES = (
+    "1 intended",
+    "2 built",
+    "3 signed",
+    "4 signed as JWT",
+    "5 checked",
+    "6 published",
+)
 
 
 class Killed(BaseException):
@@ -53,11 +63,39 @@ async def test_killed_at_a_line_the_intended_credential_is_issued_once(
     with pytest.raises(Killed):
         await follow_awards(service.shop(kill_at(line)))
     ((intended, state),) = await states(service, person)
-    assert state == ("issued" if line == "5 published" else "intended")
+    assert state == ("issued" if line == "6 published" else "intended")
     await service.follow()
     assert await states(service, person) == [(intended, "issued")]
     assert await service.outcome(str(intended)) == "valid"
     assert await counts(service) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [*((line, "single") for line in LINES), ("3 signed", "two")]
+)
+async def test_killed_at_a_line_while_its_template_moves_it_is_issued_once_by_the_new_one(
+    service: Service, postgres: Database, line: str, status: str
+) -> None:
+    """The intention of the old version is taken up: also its places, where there are others."""
+    office = await Office.open(service, postgres)
+    other = {"single": "two", "two": "single"}[status]
+    document = {**GOWNING, "competency": COMPETENCY}
+    await office.in_force("gowning", {**document, "status": status})
+    person = uuid4()
+    await service.apply(event("achieved", person, 1))
+    with pytest.raises(Killed):
+        await follow_awards(service.shop(kill_at(line)))
+    ((intended, _),) = await states(service, person)
+    await office.in_force("gowning", {**document, "status": other, "proof": "eddsa-jcs-2022"})
+    await service.follow()
+    assert await states(service, person) == [(intended, "issued")]
+    assert await service.outcome(str(intended)) == "valid"
+    version = await service.pool.fetchval("select template_version from credentials.credential")
+    assert version == (1 if line == "6 published" else 2)
+    # The credential's own, and as decoys those of the intention that nobody saw.
+    single, two = 1, 2
+    wanted = {"single": single, "two": two}[status]
+    assert (await counts(service))[0] == (wanted if line == "6 published" else single + two)
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -70,7 +108,7 @@ async def test_killed_while_replacing_the_old_one_counts_until_the_new_one_does(
     await service.apply(event("renewed", person, 2, level=3))
     with pytest.raises(Killed):
         await follow_awards(service.shop(kill_at(line)))
-    if line != "5 published":
+    if line != "6 published":
         assert await service.outcome(str(old)) == "valid"
     await service.follow()
     found = await states(service, person)
@@ -81,14 +119,13 @@ async def test_killed_while_replacing_the_old_one_counts_until_the_new_one_does(
 
 async def test_what_is_made_again_after_a_crash_is_the_same_document(service: Service) -> None:
     await service.apply(event("achieved", uuid4(), 1))
-    documents = []
+    made = []
     for _ in range(2):
         shop = service.shop()
         doing = await intend(shop)
-        (key,) = doing.intentions
-        badge = build(shop, doing, doing.intentions[key])
-        documents.append(sign(doing.keys[key[0]], badge, doing.intentions[key]))
-    assert documents[0] == documents[1]
+        make(shop, doing)
+        made.append(doing.made)
+    assert made[0] == made[1]
 
 
 @pytest.mark.parametrize(
@@ -106,11 +143,8 @@ async def test_an_award_that_moves_while_its_credential_is_made_is_followed(
     await service.apply(event("achieved", person, 1))
     shop = service.shop()
     doing = await intend(shop)
-    (key,) = doing.intentions
-    document = sign(
-        doing.keys[key[0]], build(shop, doing, doing.intentions[key]), doing.intentions[key]
-    )
-    doing.made[key] = check(shop, doing, doing.intentions[key], document)
+    make(shop, doing)
+    assert doing.failures == {}
     await service.apply(event(after, person, 2, level=3))
     await publish(shop, doing)
     assert await service.credentials(person) == []

@@ -26,7 +26,7 @@ async def issued(service: Service) -> dict[str, str]:
 
 async def test_a_share_id_opens_one_credential_without_a_key(service: Service) -> None:
     one, other = await issued(service), await issued(service)
-    share = one["share_url"].rpartition("/")[2]
+    share = await service.share(one["id"])
     assert len(share) >= 43
     with_key = await service.document(one["id"])
     for path in (f"/credentials/{one['id']}?share={share}", f"/share/{share}"):
@@ -49,7 +49,7 @@ async def test_a_share_id_opens_one_credential_without_a_key(service: Service) -
 
 async def test_who_holds_a_share_id_is_told_the_status_and_no_more(service: Service) -> None:
     one = await issued(service)
-    share = one["share_url"].rpartition("/")[2]
+    share = await service.share(one["id"])
     path = f"/credentials/{one['id']}/status"
     shown = (await service.http.get(path, params={"share": share})).json()
     assert shown.keys() == {
@@ -94,13 +94,17 @@ async def test_an_intention_is_shown_to_nobody(service: Service) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         await follow_awards(service.shop(stop))
-    row = await service.pool.fetchrow("select credential, share_id from credentials.credential")
+    row = await service.pool.fetchrow("select credential from credentials.credential")
     assert row is not None
     assert await service.credentials(person) == []
     assert (
         await service.http.get(f"/credentials/{row['credential']}", auth=service.key)
     ).status_code == 404
-    assert (await service.http.get(f"/share/{row['share_id']}")).status_code == 404
+    for kind in ("shares", "offers"):
+        body = {"expires_at": None} if kind == "shares" else {}
+        path = f"/credentials/{row['credential']}/{kind}"
+        response = await service.http.post(path, json=body, auth=service.key)
+        assert response.status_code == 404
 
 
 async def test_lists_are_paged_by_key(service: Service) -> None:
@@ -142,8 +146,8 @@ async def test_wrong_parameters_are_named(service: Service, query: str) -> None:
         (b"[]", "application/json", 400),
         (b"\xff{}", "application/json", 400),
         (b"[" * 5000, "application/json", 400),
-        (b"{}", "text/plain", 415),
-        (b" " * (300 * 1024), "application/json", 413),
+        (b"{}", "text/html", 415),
+        (b" " * (600 * 1024), "application/json", 413),
     ],
 )
 async def test_what_is_no_credential_document_is_refused(

@@ -134,7 +134,7 @@ def status_lists(
 CLEAR_LISTS = status_lists()
 
 
-def verify(document: bytes | JsonObject, at: datetime = NOW, **changed: Any) -> Verification:
+def verify(document: bytes | str | JsonObject, at: datetime = NOW, **changed: Any) -> Verification:
     """`verify_credential` with clear lists and the centre trusted, but for what is `changed`."""
     arguments: dict[str, Any] = {
         "now": at,

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,18 +11,24 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from assay_credentials import api
+from assay_credentials.callers import Callers
 from assay_credentials.handle import AwardHandler
 from assay_credentials.issue import Workshop, follow_awards
 from assay_credentials.issuers import Issuers
 from assay_credentials.metrics import CredentialsMetrics
+from assay_credentials.receipts.signing import Receipts
+from assay_credentials.resolving.fetching import Fetcher
+from assay_credentials.resolving.resolver import Resolver
 from assay_credentials.settings import CredentialsSettings
 from assay_credentials.statuses import StatusLists
 from assay_credentials.verifying import Verifier
 from assay_runtime.auth import hash_secret
 from assay_runtime.consume import Record
+from assay_runtime.outgoing import Resolve, resolve_by_system
 from assay_runtime.postgres import Pool, open_pool
 from assay_runtime.serve import new_app
 from assay_schemas.events import CompetencyEvent, competency_event
@@ -87,12 +93,23 @@ class Service:
     issuers: Issuers
     http: httpx.AsyncClient
     key: tuple[str, str]
+    fetcher: Fetcher
+    verifier: Verifier
+    app: FastAPI
     now: list[datetime] = field(default_factory=list)
     reached: Callable[[str], None] = lambda _: None
 
     @classmethod
-    async def open(cls, database: Database, folder: Path, **changed: str) -> "Service":
-        environment = {
+    async def open(
+        cls,
+        database: Database,
+        folder: Path,
+        *,
+        resolve: Resolve = resolve_by_system,
+        environment: Mapping[str, str] | None = None,
+        **changed: str,
+    ) -> "Service":
+        whole = {
             **database.environment(ROLE),
             "ASSAY_KAFKA_BOOTSTRAP": "127.0.0.1:1",
             "ASSAY_KAFKA_USER": "credentials",
@@ -102,30 +119,52 @@ class Service:
             "ASSAY_SIGNING_KEY_DIR": str(folder / "keys"),
             # What a killed worker had taken may be taken again at once.
             "ASSAY_ISSUER_LEASE_SECONDS": "0",
+            # Nobody else is asked, unless a test lets it be.
+            "ASSAY_FETCH_HOSTS": "",
+            **(environment or {}),
             **changed,
         }
-        settings = CredentialsSettings.from_environment(environment)
+        settings = CredentialsSettings.from_environment(whole)
         pool = await open_pool(settings, "test-credentials")
         registry = CollectorRegistry()
         metrics = CredentialsMetrics.register(registry)
-        issuers = Issuers(settings.signing_key_dir)
+        issuers = Issuers(settings)
         clock: list[datetime] = []
 
         def now() -> datetime:
             return clock[-1] if clock else datetime.now(UTC)
 
         lists = StatusLists(pool=pool, issuers=issuers, settings=settings, now=now, metrics=metrics)
-        verifier = Verifier(pool=pool, lists=lists, settings=settings, now=now, metrics=metrics)
+        fetcher = Fetcher(settings, metrics, resolve=resolve)
+        resolver = Resolver(
+            pool=pool, lists=lists, fetcher=fetcher, public_url=settings.public_url, now=now
+        )
+        verifier = Verifier(
+            pool=pool, resolver=resolver, settings=settings, now=now, metrics=metrics
+        )
         app = new_app("test", registry, {})
-        api.install(app, pool=pool, settings=settings, lists=lists, verifier=verifier)
+        api.install(
+            app,
+            pool=pool,
+            settings=settings,
+            lists=lists,
+            verifier=verifier,
+            callers=Callers(settings, metrics),
+            receipts=Receipts(pool=pool, settings=settings, metrics=metrics, new_id=uuid4),
+            issuers=issuers,
+            now=now,
+        )
         http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=app, raise_app_exceptions=False), base_url=PUBLIC_URL
         )
         key = await add_client(database, TENANT)
-        return cls(pool, settings, metrics, lists, issuers, http, key, clock)
+        return cls(
+            pool, settings, metrics, lists, issuers, http, key, fetcher, verifier, app, clock
+        )
 
     async def close(self) -> None:
         await self.http.aclose()
+        await self.fetcher.close()
         await self.pool.close()
 
     def shop(self, reached: Callable[[str], None] = lambda _: None) -> Workshop:
@@ -142,7 +181,10 @@ class Service:
 
     async def apply(self, *events: CompetencyEvent) -> None:
         """One batch of records, in one transaction."""
-        records = [record(one.model_dump_json().encode()) for one in events]
+        await self.apply_records([record(one.model_dump_json().encode()) for one in events])
+
+    async def apply_records(self, records: Sequence[Record]) -> None:
+        """One batch of the topic's records, in one transaction."""
         async with self.pool.acquire() as connection, connection.transaction():
             await AwardHandler(asyncio.Event()).apply(connection, records)
 
@@ -174,13 +216,23 @@ class Service:
         found: dict[str, Any] = response.json()
         return found
 
+    async def share(self, credential: str) -> str:
+        """A share id that opens the credential."""
+        response = await self.http.post(
+            f"/credentials/{credential}/shares", json={"expires_at": None}, auth=self.key
+        )
+        assert response.status_code == 201, response.text
+        return str(response.json()["share_url"].rpartition("/")[2])
+
     async def outcome(self, credential: str) -> str:
         """What a stranger is told of the credential."""
         return str((await self.verify(await self.document(credential)))["outcome"])
 
 
 async def add_client(
-    database: Database, tenant: str, scopes: Sequence[str] = ("credentials/read",)
+    database: Database,
+    tenant: str,
+    scopes: Sequence[str] = ("credentials/read", "credentials/offer"),
 ) -> tuple[str, str]:
     """A client of the tenant; its name and secret."""
     name = f"client-{uuid4().hex[:8]}"

@@ -5,7 +5,8 @@
 import {readFileSync} from 'node:fs';
 import * as vc from '@digitalbazaar/vc';
 import {DataIntegrityProof} from '@digitalbazaar/data-integrity';
-import {cryptosuite} from '@digitalbazaar/eddsa-rdfc-2022-cryptosuite';
+import {cryptosuite as rdfc} from '@digitalbazaar/eddsa-rdfc-2022-cryptosuite';
+import {createVerifyCryptosuite} from '@digitalbazaar/eddsa-jcs-2022-cryptosuite';
 import {checkStatus} from '@digitalbazaar/vc-bitstring-status-list';
 
 const {documents, credentials} = JSON.parse(readFileSync(0, 'utf8'));
@@ -32,7 +33,27 @@ function didKeyDocument(url) {
   };
 }
 
+// A did:web says its keys in a document, which is served, and so is one of `documents`.
+function didWebDocument(url) {
+  const [did, fragment] = url.split('#');
+  const [host, ...path] = did.slice('did:web:'.length).split(':').map(decodeURIComponent);
+  const name = `${path.length ? path.join('/') : '.well-known'}/did.json`;
+  const document = documents[`https://${host}/${name}`] ?? documents[`http://${host}/${name}`];
+  if(!document || !fragment) {
+    return document;
+  }
+  const method = document.verificationMethod.find(one => one.id === url);
+  return method && {'@context': 'https://w3id.org/security/multikey/v1', ...method};
+}
+
 async function documentLoader(url) {
+  if(url.startsWith('did:web:')) {
+    const document = didWebDocument(url);
+    if(!document) {
+      throw new Error(`Not found: ${url}`);
+    }
+    return {contextUrl: null, documentUrl: url, document, tag: 'static'};
+  }
   if(url.startsWith('did:key:')) {
     return {contextUrl: null, documentUrl: url, document: didKeyDocument(url), tag: 'static'};
   }
@@ -52,7 +73,7 @@ function messages(error) {
 
 const answers = [];
 for(const {credential, now} of credentials) {
-  const suite = new DataIntegrityProof({cryptosuite});
+  const suite = [rdfc, createVerifyCryptosuite()].map(cryptosuite => new DataIntegrityProof({cryptosuite}));
   const result = await vc.verifyCredential({
     credential, suite, documentLoader, now: new Date(now),
     checkStatus: options => checkStatus({

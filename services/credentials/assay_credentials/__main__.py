@@ -3,19 +3,27 @@
 import asyncio
 import secrets
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
 
 from assay_credentials import api
+from assay_credentials.awarding.standing import Settler
+from assay_credentials.callers import Callers
 from assay_credentials.handle import AwardHandler
-from assay_credentials.issue import IssuingWorker, Workshop
+from assay_credentials.issue import Workshop
 from assay_credentials.issuers import Issuers
 from assay_credentials.jsonld import pinned_jsonld
 from assay_credentials.metrics import CredentialsMetrics
+from assay_credentials.presenting.desk import forget_presentations
+from assay_credentials.receipts.signing import Receipts
+from assay_credentials.resolving.fetching import Fetcher
+from assay_credentials.resolving.resolver import Resolver
 from assay_credentials.settings import CredentialsSettings
 from assay_credentials.statuses import StatusLists
 from assay_credentials.store import PROJECTION, SCHEMA, Store
 from assay_credentials.verifying import Verifier
+from assay_credentials.worker import IssuingWorker
 from assay_runtime.consume import Consumer
 from assay_runtime.metrics import ConsumerMetrics, RelayMetrics
 from assay_runtime.postgres import TRANSIENT, Pool, open_pool
@@ -45,9 +53,10 @@ async def run_all(settings: CredentialsSettings, topic: str = COMPETENCIES) -> N
     pinned_jsonld()
     pool = await open_pool(settings, "assay-credentials")
     producer = Producer(settings, acknowledge_seconds=settings.acknowledge_seconds)
+    fetcher = Fetcher(settings, metrics)
     try:
         await producer.start()
-        issuers = Issuers(settings.signing_key_dir)
+        issuers = Issuers(settings)
         lists = StatusLists(
             pool=pool, issuers=issuers, settings=settings, now=clock, metrics=metrics
         )
@@ -76,18 +85,36 @@ async def run_all(settings: CredentialsSettings, topic: str = COMPETENCIES) -> N
             schema=SCHEMA,
             metrics=RelayMetrics.register(registry),
         )
-        verifier = Verifier(pool=pool, lists=lists, settings=settings, now=clock, metrics=metrics)
+        resolver = Resolver(
+            pool=pool, lists=lists, fetcher=fetcher, public_url=settings.public_url, now=clock
+        )
+        verifier = Verifier(
+            pool=pool, resolver=resolver, settings=settings, now=clock, metrics=metrics
+        )
         app = new_app("Assay credentials", registry, _checks(pool, consumer))
-        api.install(app, pool=pool, settings=settings, lists=lists, verifier=verifier)
+        api.install(
+            app,
+            pool=pool,
+            settings=settings,
+            lists=lists,
+            verifier=verifier,
+            callers=Callers(settings, metrics),
+            receipts=Receipts(pool=pool, settings=settings, metrics=metrics, new_id=uuid4),
+            issuers=issuers,
+            now=clock,
+        )
         async with asyncio.TaskGroup() as parts:
             parts.create_task(serve(app, settings))
             parts.create_task(consumer.run())
             parts.create_task(lists.run())
             parts.create_task(sender.run())
+            parts.create_task(Settler(pool, wake).run())
             parts.create_task(watch(pool, metrics))
+            parts.create_task(forget_presentations(pool, settings, clock, metrics))
             for _ in range(settings.issuer_tasks):
                 parts.create_task(IssuingWorker(shop, wake).run())
     finally:
+        await fetcher.close()
         await producer.stop()
         await pool.close()
 

@@ -1,6 +1,8 @@
 """Changing records: how issuers and achievements are described. Run as the owner role."""
 
 from assay_credentials.awards import Described
+from assay_credentials.keyring.names import MAIN
+from assay_credentials.keyring.store import KeyringStore
 from assay_credentials.store import Store
 from assay_runtime.postgres import Connection
 
@@ -14,7 +16,7 @@ async def put_issuer(
     """
     if not name.strip():
         raise ValueError("name: must not be empty")
-    await Store(connection).put_issuer(tenant, name, url)
+    await KeyringStore(connection).put_issuer(tenant, MAIN, name, url)
 
 
 async def put_achievement(

@@ -4,9 +4,10 @@ The last event of a (tenant, person, competency) tells the present standing, so 
 the standing and needs no event before it.
 """
 
+import calendar
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from enum import Enum
 from typing import Final, Literal, NamedTuple
@@ -14,15 +15,28 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from assay_credentials.badge import Achievement, Alignment, AwardFacts, Level
+from assay_credentials.badge import (
+    Achievement,
+    Alignment,
+    AwardFacts,
+    Edition,
+    Image,
+    Level,
+)
 from assay_credentials.errors import BadgeRefused, NoSuchStep
 from assay_credentials.lifecycle import State, Step
 from assay_schemas.events import CompetencyEvent, CredentialChanged, CredentialStatus, Status
 
 Standing = Literal["held", "withdrawn", "suspended", "under_review", "expired", "revoked"]
 Live = Literal["none", "issued", "suspended"]
+Cryptosuite = Literal["eddsa-rdfc-2022", "eddsa-jcs-2022"]
+Kind = Literal["competency", "participation"]
 Key = tuple[str, UUID, str]
 """(tenant, person, competency)"""
+
+MAIN_ISSUER: Final = "main"
+PARTICIPATION_TYPE: Final = "ext:Participation"
+"""The vocabulary has no word for it; `ext:` is how it is extended."""
 
 STANDINGS: Final[Mapping[Status, Standing]] = {
     "not_started": "withdrawn",
@@ -112,10 +126,15 @@ class Award:
     standing: Standing
     terms: Terms
     as_of: datetime
-    decision: UUID
+    decision: UUID | None
     evidence_digest: bytes
     event_ms: int
     version: int
+    manual: UUID | None = None
+    """What two people signed, where it follows from no decision."""
+    kind: Kind = "competency"
+    reason: str | None = None
+    """A code: why it was lost or changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +153,31 @@ class Credential:
     id: UUID
     state: State
     sequence: int
-    decision: UUID
+    decision: UUID | None
     terms: Terms
     as_of: datetime
     evidence_digest: bytes
     did: str
     salt: bytes
-    share_id: str
     revocation: Place
-    suspension: Place
+    suspension: Place | None
+    """None: it has a revocation entry only, which a suspension sets."""
     intended_at: datetime
+    method: str = ""
+    """The verification method whose key signs it."""
+    template: tuple[str, int] | None = None
+    """Short name and version; None where there was no template."""
+    manual: UUID | None = None
+    kind: Kind = "competency"
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """How a competency is described. `levels` names level 1, 2, 3 and so on."""
+    """How a competency is described, and what its credential is like. `levels` names level 1, 2, 3
+    and so on.
+
+    What is left out is what a credential without a template has.
+    """
 
     name: str
     description: str
@@ -156,10 +185,52 @@ class Described:
     code: str | None = None
     framework: str | None = None
     levels: tuple[str, ...] = ()
+    level_descriptions: tuple[str | None, ...] = ()
+    alignments: tuple[Alignment, ...] = ()
+    """Beside the competency itself."""
+    achievement: str | None = None
+    """Its id; without one it is derived from tenant and competency."""
+    type: str = "Competency"
+    language: str | None = None
+    editions: tuple[Edition, ...] = ()
+    image: Image | None = None
+    valid_months: int | None = None
+    """A period of its own from the day of the award; it never outlasts the award."""
+    issuer: str = MAIN_ISSUER
+    cryptosuite: Cryptosuite = "eddsa-rdfc-2022"
+    has_suspension: bool = True
+    """A status entry for suspension, beside that for revocation."""
+    template: tuple[str, int] | None = None
+    """Short name and version."""
+    stands_for_competency: bool = True
+    """What it is aligned with begins with the competency itself."""
 
 
-def action_for(live: Credential | None, award: Award) -> Action:
+class Overruled(NamedTuple):
+    """What stands above an award, whatever its standing is."""
+
+    is_elsewhere: bool = False
+    """The person was found to be another, who holds a credential for the same."""
+    is_outreach: bool = False
+    """The person is of the outreach realm."""
+
+
+NOT_OVERRULED: Final = Overruled()
+
+
+def overruled(award: Award, by: Overruled) -> Award:
+    """The award as it counts: in the outreach realm nothing is held but participation."""
+    if by.is_elsewhere:
+        return replace(award, reason="merged")
+    if by.is_outreach and award.kind == "competency" and award.standing == "held":
+        return replace(award, standing="withdrawn", reason="outreach")
+    return award
+
+
+def action_for(live: Credential | None, award: Award, by: Overruled = NOT_OVERRULED) -> Action:
     """What is done about `live`, the credential that counts now. Raises NoSuchStep."""
+    if by.is_elsewhere:
+        return Action.NOTHING if live is None else Action.SUPERSEDE
     state = "none" if live is None else live.state
     try:
         same, other = ACTIONS[(state, award.standing)]  # type: ignore[index]  # missing is an error
@@ -167,7 +238,11 @@ def action_for(live: Credential | None, award: Award) -> Action:
         raise NoSuchStep(
             f"a credential that is {state} cannot follow an award that is {award.standing}"
         ) from None
-    return same if live is not None and _says_the_same(live.terms, award) else other
+    action = same if live is not None and _says_the_same(live.terms, award) else other
+    if action is Action.REINSTATE and live is not None and live.suspension is None:
+        # Its suspension set the revocation bit, and what is revoked never comes back.
+        return Action.REPLACE
+    return action
 
 
 def _says_the_same(terms: Terms, award: Award) -> bool:
@@ -188,42 +263,76 @@ def evidence_digest(event: CompetencyEvent) -> bytes:
     return hashlib.sha256("\n".join(lines).encode()).digest()
 
 
-def plain_description(competency: str) -> Described:
+def reason_code(event: CompetencyEvent) -> str:
+    """Why, in a word: the event's own reason, or what kind of event it is."""
+    return event.reason or event.type.partition(".")[2].partition("/")[0]
+
+
+_CRITERIA: Final = "Evidence was assessed by the rule that the issuer keeps for this competency."
+_SIGNED_CRITERIA: Final = "Two people of the issuer judged that this is so, and signed it."
+
+
+def plain_description(
+    competency: str, *, kind: Kind = "competency", is_manual: bool = False
+) -> Described:
     """The description of a competency that nobody has described: its name is the IRI's end."""
     parts = urlsplit(competency)
     end = unquote(parts.fragment or parts.path.rstrip("/").rpartition("/")[2])
     name = " ".join(end.replace("-", " ").replace("_", " ").split()) or competency
     return Described(
         name=name,
-        description=f"The competency {competency}",
-        criteria="Evidence was assessed by the rule that the issuer keeps for this competency.",
+        description=f"{'Taking part in' if kind == 'participation' else 'The competency'}"
+        f" {competency}",
+        criteria=_SIGNED_CRITERIA if is_manual else _CRITERIA,
     )
 
 
-def achievement_of(key: Key, described: Described, level: int | None) -> Achievement:
+def as_participation(described: Described) -> Described:
+    """Of who took part and no more: no competency, no level (Open Badges 3.0, AchievementType)."""
+    return replace(
+        described,
+        type=PARTICIPATION_TYPE,
+        levels=(),
+        level_descriptions=(),
+        alignments=(),
+        stands_for_competency=False,
+    )
+
+
+def achievement_of(
+    tenant: str, competency: str, described: Described, level: int | None = None
+) -> Achievement:
     """What can be earned, with the scale that `level` is on."""
-    tenant, _, competency = key
-    identifier = f"urn:uuid:{derived_id('achievement', tenant, competency)}"
+    identifier = described.achievement
+    if identifier is None:
+        identifier = f"urn:uuid:{derived_id('achievement', tenant, competency)}"
     names = list(described.levels)
     if level is not None:
         names += [f"Level {number}" for number in range(len(names) + 1, level + 1)]
+    texts = (*described.level_descriptions, *[None] * len(names))
+    own = [
+        Alignment(
+            name=described.name,
+            url=competency,
+            code=described.code,
+            framework=described.framework,
+        )
+    ] * described.stands_for_competency
     return Achievement(
         id=identifier,
         name=described.name,
         description=described.description,
         criteria=described.criteria,
-        alignments=(
-            Alignment(
-                name=described.name,
-                url=competency,
-                code=described.code,
-                framework=described.framework,
-            ),
-        ),
+        alignments=(*own, *described.alignments),
         levels=tuple(
-            Level(level_id(identifier, number), name, str(number))
+            Level(level_id(identifier, number), name, str(number), texts[number - 1])
             for number, name in enumerate(names, start=1)
         ),
+        type=described.type,
+        language=described.language,
+        version=None if described.template is None else str(described.template[1]),
+        editions=described.editions,
+        image=described.image,
     )
 
 
@@ -237,16 +346,19 @@ def facts_of(credential: Credential, described: Described, credential_url: str) 
     Raises BadgeRefused for a time zone that is none.
     """
     terms = credential.terms
-    achievement = achievement_of(credential.key, described, terms.level)
+    tenant, person, competency = credential.key
+    if credential.kind == "participation":
+        described = as_participation(described)
+    achievement = achievement_of(tenant, competency, described, terms.level)
     has_level = terms.level is not None and terms.level >= 1
     return AwardFacts(
         credential_id=credential_url,
         achievement=achievement,
         awarded_at=_awarded_at(credential),
-        expires_on=terms.expires_on,
+        expires_on=_expires_on(credential, described.valid_months),
         timezone=terms.timezone,
         # The person's random id: who may tie it to somebody's name, can check the hash.
-        identity=str(credential.key[1]),
+        identity=str(person),
         identity_type="systemId",
         salt=credential.salt,
         level_id=level_id(achievement.id, terms.level or 0) if has_level else None,
@@ -259,11 +371,33 @@ def _awarded_at(credential: Credential) -> datetime:
     day = credential.terms.achieved_on
     if day is None:
         return credential.as_of
+    return datetime.combine(day, time(0), tzinfo=_zone(credential.terms)).astimezone(UTC)
+
+
+def _expires_on(credential: Credential, valid_months: int | None) -> date | None:
+    """The award's end, or that of the credential's own period where it comes first."""
+    end = credential.terms.expires_on
+    if valid_months is None:
+        return end
+    day = credential.terms.achieved_on
+    if day is None:
+        day = credential.as_of.astimezone(_zone(credential.terms)).date()
+    own = months_later(day, valid_months)
+    return own if end is None else min(own, end)
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day of a later month; its last one where the month is shorter."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year, month = day.year + years, month + 1
+    return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
+
+
+def _zone(terms: Terms) -> ZoneInfo:
     try:
-        zone = ZoneInfo(credential.terms.timezone)
+        return ZoneInfo(terms.timezone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise BadgeRefused("timezone: not the IANA name of a time zone") from error
-    return datetime.combine(day, time(0), tzinfo=zone).astimezone(UTC)
 
 
 def changed_event(

@@ -56,6 +56,24 @@ class Level:
     id: str
     name: str
     level: str
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class Edition:
+    """The same achievement in another language: where it can be read, and in which."""
+
+    url: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture of the achievement."""
+
+    url: str
+    caption: str | None = None
+    """For who does not see it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +88,13 @@ class Achievement:
     alignments: tuple[Alignment, ...] = ()
     levels: tuple[Level, ...] = ()
     """From low to high. Empty when the achievement is not graded."""
+    type: str = "Competency"
+    """An `AchievementType` of Open Badges 3.0."""
+    language: str | None = None
+    """Of all texts here. The vocabularies know no language maps: other languages are editions."""
+    version: str | None = None
+    editions: tuple[Edition, ...] = ()
+    image: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +135,7 @@ def build_badge(award: AwardFacts, issuer: Issuer, status: tuple[StatusEntry, ..
         "id": award.credential_id,
         "type": ["VerifiableCredential", "OpenBadgeCredential"],
         "name": award.achievement.name,
-        "issuer": _issuer(issuer),
+        "issuer": issuer_document(issuer),
         "validFrom": write_moment(award.awarded_at),
     }
     if valid_until is not None:
@@ -123,7 +148,7 @@ def build_badge(award: AwardFacts, issuer: Issuer, status: tuple[StatusEntry, ..
             {"type": ["Evidence"], "digestMultibase": encode_base64url(_MULTIHASH_SHA256 + digest)}
             for digest in sorted(set(award.evidence_sha256))
         ]
-    entries = [_status(entry) for entry in status]
+    entries = [status_document(entry) for entry in status]
     if entries:
         document["credentialStatus"] = entries[0] if len(entries) == 1 else entries
     return document
@@ -134,7 +159,19 @@ def identity_hash(identity: str, salt: bytes) -> str:
     return "sha256$" + hashlib.sha256((identity + salt.hex()).encode()).hexdigest()
 
 
-def _issuer(issuer: Issuer) -> JsonObject:
+def identity_document(identity: str, identity_type: IdentityType, salt: bytes) -> JsonObject:
+    """The `IdentityObject` of a person: the identifier hashed, with its salt beside it."""
+    return {
+        "type": "IdentityObject",
+        "hashed": True,
+        "identityHash": identity_hash(identity, salt),
+        "identityType": identity_type,
+        "salt": salt.hex(),
+    }
+
+
+def issuer_document(issuer: Issuer) -> JsonObject:
+    """What a credential shows of its issuer."""
     profile: JsonObject = {"id": issuer.id, "type": ["Profile"], "name": issuer.name}
     if issuer.url is not None:
         profile["url"] = issuer.url
@@ -145,15 +182,9 @@ def _subject(award: AwardFacts) -> JsonObject:
     subject: JsonObject = {
         "type": ["AchievementSubject"],
         "identifier": [
-            {
-                "type": "IdentityObject",
-                "hashed": True,
-                "identityHash": identity_hash(award.identity, award.salt),
-                "identityType": award.identity_type,
-                "salt": award.salt.hex(),
-            }
+            identity_document(award.identity, award.identity_type, award.salt),
         ],
-        "achievement": _achievement(award.achievement),
+        "achievement": achievement_document(award.achievement),
     }
     if award.level_id is not None:
         subject["result"] = [
@@ -166,15 +197,22 @@ def _subject(award: AwardFacts) -> JsonObject:
     return subject
 
 
-def _achievement(achievement: Achievement) -> JsonObject:
+def achievement_document(achievement: Achievement) -> JsonObject:
+    """The achievement alone, as it stands in a credential."""
     result: JsonObject = {
         "id": achievement.id,
         "type": ["Achievement"],
-        "achievementType": "Competency",
+        "achievementType": achievement.type,
         "name": achievement.name,
         "description": achievement.description,
         "criteria": {"narrative": achievement.criteria},
     }
+    if achievement.language is not None:
+        result["inLanguage"] = achievement.language
+    if achievement.version is not None:
+        result["version"] = achievement.version
+    if achievement.image is not None:
+        result["image"] = _image(achievement.image)
     if achievement.alignments:
         result["alignment"] = [_alignment(alignment) for alignment in achievement.alignments]
     if achievement.levels:
@@ -184,17 +222,33 @@ def _achievement(achievement: Achievement) -> JsonObject:
                 "type": ["ResultDescription"],
                 "name": "Level",
                 "resultType": "RubricCriterionLevel",
-                "rubricCriterionLevel": [
-                    {
-                        "id": level.id,
-                        "type": ["RubricCriterionLevel"],
-                        "name": level.name,
-                        "level": level.level,
-                    }
-                    for level in achievement.levels
-                ],
+                "rubricCriterionLevel": [_level(level) for level in achievement.levels],
             }
         ]
+    if achievement.editions:
+        result["related"] = [
+            {"id": edition.url, "type": ["Related"], "inLanguage": edition.language}
+            for edition in achievement.editions
+        ]
+    return result
+
+
+def _image(image: Image) -> JsonObject:
+    result: JsonObject = {"id": image.url, "type": "Image"}
+    if image.caption is not None:
+        result["caption"] = image.caption
+    return result
+
+
+def _level(level: Level) -> JsonObject:
+    result: JsonObject = {
+        "id": level.id,
+        "type": ["RubricCriterionLevel"],
+        "name": level.name,
+        "level": level.level,
+    }
+    if level.description is not None:
+        result["description"] = level.description
     return result
 
 
@@ -212,7 +266,8 @@ def _alignment(alignment: Alignment) -> JsonObject:
     return result
 
 
-def _status(entry: StatusEntry) -> JsonObject:
+def status_document(entry: StatusEntry) -> JsonObject:
+    """Where it is told whether a credential still holds."""
     return {
         "id": f"{entry.list_url}#{entry.index}",
         "type": "BitstringStatusListEntry",
@@ -246,6 +301,8 @@ def _check(award: AwardFacts, issuer: Issuer, status: tuple[StatusEntry, ...]) -
         "achievement.id": achievement.id,
         **{f"alignments[{n}].url": a.url for n, a in enumerate(achievement.alignments)},
         **{f"levels[{n}].id": level.id for n, level in enumerate(achievement.levels)},
+        **{f"editions[{n}].url": one.url for n, one in enumerate(achievement.editions)},
+        **({} if achievement.image is None else {"image.url": achievement.image.url}),
         **{f"status[{n}].list_url": entry.list_url for n, entry in enumerate(status)},
     }
     for name, iri in iris.items():

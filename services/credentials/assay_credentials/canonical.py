@@ -1,5 +1,4 @@
-"""RDF Dataset Canonicalization (RDFC-1.0, W3C Recommendation 2024-05-21), SHA-256, with a work
-budget.
+"""RDF Dataset Canonicalization (RDFC-1.0, W3C Recommendation 2024-05-21) with a work budget.
 
 A term is its N-Quads text: `<iri>`, `"literal"^^<type>`, `_:label`; the default graph is `""`.
 What is signed is text, so nothing is gained by a class per term, and the canonical form of a quad
@@ -13,7 +12,7 @@ held to the W3C vectors and to `rdf-canonize` by a differential test.
 import hashlib
 from collections.abc import Iterable
 from itertools import permutations
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from assay_credentials.errors import CredentialsError
 
@@ -66,14 +65,18 @@ def literal(value: str, datatype: str, language: str | None = None) -> str:
     return f"{text}^^<{datatype}>"
 
 
-def canonicalize(quads: Iterable[Quad], work_budget: int = DEFAULT_WORK_BUDGET) -> str:
+def canonicalize(
+    quads: Iterable[Quad],
+    work_budget: int = DEFAULT_WORK_BUDGET,
+    hash_name: Literal["sha256", "sha384"] = "sha256",
+) -> str:
     """The canonical N-Quads document of a dataset: lines in code point order, each ended by a line
     feed.
 
     Two datasets give the same text exactly when they are equal up to the names of blank nodes.
-    Raises CanonicalisationBudgetExceeded.
+    `hash_name` is SHA-256 in every cryptosuite for Ed25519. Raises CanonicalisationBudgetExceeded.
     """
-    return _Canonicalizer(set(quads), work_budget).run()
+    return _Canonicalizer(set(quads), work_budget, hash_name).run()
 
 
 class _Issuer:
@@ -93,10 +96,6 @@ class _Issuer:
         return _Issuer(self._prefix, dict(self.issued))
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _line(quad: Iterable[str]) -> str:
     return " ".join(term for term in quad if term) + " .\n"
 
@@ -108,8 +107,9 @@ def _is_blank(term: str) -> bool:
 class _Canonicalizer:
     """The canonicalization state of RDFC-1.0 section 4.2; each method is one algorithm of it."""
 
-    def __init__(self, quads: set[Quad], work_budget: int) -> None:
+    def __init__(self, quads: set[Quad], work_budget: int, hash_name: str) -> None:
         self._quads = quads
+        self._new_hash = getattr(hashlib, hash_name)
         self._work_left = work_budget
         self._canonical = _Issuer("_:c14n")
         self._first_degree: dict[str, str] = {}
@@ -144,6 +144,9 @@ class _Canonicalizer:
             sorted(_line([names.get(term, term) for term in quad]) for quad in self._quads)
         )
 
+    def _hash(self, text: str) -> str:
+        return str(self._new_hash(text.encode()).hexdigest())
+
     def _hash_first_degree(self, node: str) -> str:
         """RDFC-1.0 section 4.6.3."""
         known = self._first_degree.get(node)
@@ -153,7 +156,7 @@ class _Canonicalizer:
             _line([("_:a" if t == node else "_:z") if _is_blank(t) else t for t in quad])
             for quad in self._mentions[node]
         ]
-        known = self._first_degree[node] = _sha256("".join(sorted(lines)))
+        known = self._first_degree[node] = self._hash("".join(sorted(lines)))
         return known
 
     def _hash_related(self, related: str, quad: Quad, issuer: _Issuer, position: str) -> str:
@@ -161,7 +164,7 @@ class _Canonicalizer:
         self._spend()
         name = self._canonical.issued.get(related) or issuer.issued.get(related)
         predicate = "" if position == "g" else quad.predicate
-        return _sha256(position + predicate + (name or self._hash_first_degree(related)))
+        return self._hash(position + predicate + (name or self._hash_first_degree(related)))
 
     def _related_by_hash(self, node: str, issuer: _Issuer) -> dict[str, list[str]]:
         by_hash: dict[str, list[str]] = {}
@@ -187,7 +190,7 @@ class _Canonicalizer:
                     chosen_path, chosen_issuer = found
             data += related_hash + chosen_path
             issuer = chosen_issuer
-        return _sha256(data), issuer
+        return self._hash(data), issuer
 
     def _path_of(
         self, order: tuple[str, ...], issuer: _Issuer, chosen_path: str, depth: int

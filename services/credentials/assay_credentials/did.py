@@ -1,4 +1,5 @@
-"""did:key for Ed25519 (W3C CCG "The did:key Method v0.9"): the identifier is the public key itself.
+"""did:key for Ed25519 and P-256 (W3C CCG "The did:key Method v0.9"): the identifier is the key
+itself.
 
 No network, no document to fetch. did:web comes behind the same `ResolveKey`.
 """
@@ -6,24 +7,32 @@ No network, no document to fetch. did:web comes behind the same `ResolveKey`.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from assay_credentials.multibase import decode_ed25519_public_key, encode_ed25519_public_key
+from assay_credentials.multibase import (
+    KeyKind,
+    decode_public_key,
+    encode_ed25519_public_key,
+)
 
 _METHOD = "did:key:"
 
 
 class VerificationKey(NamedTuple):
-    """A key that may verify assertions, and the DID that says so."""
+    """A key, the DID that says so, and what that DID lets it sign."""
 
     controller: str
     public_key: bytes
-    """Raw Ed25519, 32 bytes."""
+    """Ed25519: the 32 raw bytes. P-256: the compressed point, 33 bytes."""
+    kind: KeyKind = "Ed25519"
+    purposes: frozenset[str] | None = None
+    """The verification relationships that the DID document lists the method under
+    (`assertionMethod`, `authentication`, ...). None: every one, as a did:key has it.
+    """
 
 
 ResolveKey = Callable[[str], VerificationKey | None]
-"""From the URL of a verification method to its key, for assertions. None: the method could not be
-looked up.
+"""From the URL of a verification method to its key. None: the method could not be looked up.
 
-Raises ValueError when the method exists for certain not, or is no Ed25519 key.
+Raises ValueError when the method exists for certain not, or is of a kind that is not supported.
 """
 
 
@@ -41,7 +50,8 @@ def did_key_method(public_key: bytes) -> str:
 def resolve_did_key(method: str) -> VerificationKey | None:
     """The key of a did:key verification method; None for any other DID method.
 
-    Raises ValueError when the fragment is not the key of the DID, or the key is not Ed25519.
+    Raises ValueError when the fragment is not the key of the DID, or the key is neither Ed25519
+    nor P-256.
     """
     if not method.startswith(_METHOD):
         return None
@@ -49,5 +59,5 @@ def resolve_did_key(method: str) -> VerificationKey | None:
     multikey = did.removeprefix(_METHOD)
     if fragment != multikey:
         raise ValueError("the fragment of a did:key method must repeat the key")
-    public_key = decode_ed25519_public_key(multikey)
-    return VerificationKey(controller=did, public_key=public_key)
+    kind, public_key = decode_public_key(multikey)
+    return VerificationKey(controller=did, public_key=public_key, kind=kind)

@@ -43,6 +43,14 @@ class BadgeRefused(CredentialsError):
     """The facts given cannot make a truthful badge; the text names the field."""
 
 
+class TemplateRefused(CredentialsError):
+    """A template cannot be proposed, approved or ended like this; the text says why."""
+
+
+class ImageRefused(CredentialsError):
+    """A picture that is no plain PNG or SVG, or too large."""
+
+
 class EventUnreadable(CredentialsError):
     """A record of the competencies topic is not an event that a writer of ours makes."""
 
@@ -53,6 +61,22 @@ class NoSuchStep(CredentialsError):
 
 class SelfCheckFailed(CredentialsError):
     """What was signed did not pass our own verifier; it is not published."""
+
+
+class IssuerUnknown(CredentialsError):
+    """A tenant has no issuer of this name."""
+
+
+class KeyRefused(CredentialsError):
+    """An operator asks something of an issuer or a key that cannot be; the text says why."""
+
+
+class SignerUnavailable(CredentialsError):
+    """What holds a key does not answer now, or is not set up: the same may succeed later."""
+
+
+class SigningRefused(CredentialsError):
+    """What holds a key cannot sign this, now or later."""
 
 
 class IssuerKeyMissing(CredentialsError):

@@ -9,12 +9,18 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from assay_credentials.awarding.store import AwardingStore, Merge
 from assay_credentials.awards import newest
 from assay_credentials.errors import EventUnreadable
 from assay_credentials.store import Store
 from assay_runtime.consume import Record
 from assay_runtime.postgres import Connection
-from assay_schemas.events import CompetencyEvent, competency_event
+from assay_schemas.events import (
+    CompetencyEvent,
+    PersonEvent,
+    PersonUnmerged,
+    competencies_record,
+)
 from assay_schemas.topics import is_slug
 
 COMPETENCY_BYTES_MAX: Final = 2_000
@@ -29,18 +35,25 @@ class AwardHandler:
 
     async def apply(self, connection: Connection, batch: Sequence[Record]) -> None:
         """Write what the batch tells. A repeat, or an older event, changes nothing (law 2)."""
-        events = newest([(read_event(record), record.append_ms) for record in batch])
-        await Store(connection).put_awards(events)
+        read = [(read_event(record), record.append_ms) for record in batch]
+        competencies = [(one, ms) for one, ms in read if not isinstance(one, PersonEvent)]
+        await Store(connection).put_awards(newest(competencies))
+        # What follows of a merge for awards is found by `awarding.standing.settle`.
+        await AwardingStore(connection).put_merges(
+            Merge(one.tenant, one.merge, one.person, one.kept, isinstance(one, PersonUnmerged))
+            for one, _ in read
+            if isinstance(one, PersonEvent)
+        )
 
     async def committed(self, batch: Sequence[Record]) -> None:
         if batch:
             self._wake.set()
 
 
-def read_event(record: Record) -> CompetencyEvent:
+def read_event(record: Record) -> CompetencyEvent | PersonEvent:
     """The event of a record. Raises EventUnreadable."""
     try:
-        event = competency_event.validate_json(record.value or b"")
+        event = competencies_record.validate_json(record.value or b"")
     except ValidationError as error:
         # Which member breaks which rule, but not what it holds.
         found = "; ".join(
@@ -50,6 +63,9 @@ def read_event(record: Record) -> CompetencyEvent:
         raise EventUnreadable(found) from None
     if not is_slug(event.tenant):
         raise EventUnreadable("tenant: not a name that a tenant may have")
-    if len(event.competency.encode()) > COMPETENCY_BYTES_MAX:
+    if isinstance(event, PersonEvent):
+        if event.person == event.kept:
+            raise EventUnreadable("kept: the person that was merged")
+    elif len(event.competency.encode()) > COMPETENCY_BYTES_MAX:
         raise EventUnreadable(f"competency: longer than {COMPETENCY_BYTES_MAX} bytes")
     return event

@@ -9,13 +9,19 @@ them, nothing was dropped, and compacting the expanded form gives the same docum
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from threading import Lock
 
 from pyld import jsonld
 
-from assay_credentials.canonical import Quad, literal
-from assay_credentials.contexts import PinnedContexts, pinned_contexts
+from assay_credentials.canonical import DEFAULT_WORK_BUDGET, Quad, canonicalize, literal
+from assay_credentials.contexts import (
+    CREDENTIALS_V1,
+    CREDENTIALS_V2,
+    PinnedContexts,
+    pinned_contexts,
+)
 from assay_credentials.errors import DocumentRefused, DocumentUnsupported
 from assay_credentials.intake import JsonObject
 
@@ -23,6 +29,12 @@ _MAX_CACHED_CONTEXTS = 256
 """A badge meets about 40; each takes some 20 kB. Nesting scoped contexts in ever new orders makes
 ever new ones.
 """
+
+_WRAPPING = "verifiableCredential"
+"""What a presentation, and the subject of a transcript, hold whole credentials under."""
+
+_EXPANDED = "assay:expanded"
+"""An option of ours: the input is what `expand` gave, and need not be expanded a second time."""
 
 _VALUE_KEYS = frozenset({"@value", "@language", "@direction"})
 # IRIREF of N-Quads without escapes. A looser test would let `>` end the term and smuggle in a
@@ -51,31 +63,36 @@ class JsonLd:
         or is spelled in another way than its term; DocumentUnsupported for contexts and features
         that are not ours.
         """
+        outer, inner = without_wrapped(document)
+        for wrapped in inner:
+            # Each is a document of its own, and its terms are those of its own context.
+            self.quads(wrapped)
         context = self._accepted_context(document)
-        _refuse_foreign_keys(document, "", top=True)
-        with self._lock:
-            try:
+        _refuse_foreign_keys(outer, "", context=document.get("@context"))
+        with self._lock, _json_ld_errors():
+            expanded = self._processor.expand(outer, self._options())
+            _refuse_relative(expanded)
+            compacted = self._processor.compact(
+                expanded, context, {**self._options(), "skipExpansion": True}
+            )
+            if inner:
                 expanded = self._processor.expand(document, self._options())
                 _refuse_relative(expanded)
-                compacted = self._processor.compact(
-                    expanded, list(context), {**self._options(), "skipExpansion": True}
-                )
-                dataset = self._processor.to_rdf(
-                    expanded, {**self._options(), "rdfDirection": "i18n-datatype"}
-                )
-            except jsonld.JsonLdError as error:
-                raise DocumentRefused("json-ld", f"not valid JSON-LD: {_reason(error)}") from error
-            except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
-                # PyLD's own slips on values of a kind that it does not expect.
-                raise DocumentRefused(
-                    "json-ld", "a value is of a kind that JSON-LD lacks"
-                ) from error
-        _refuse_respelled(document, compacted)
+            dataset = self._processor.to_rdf(
+                expanded, {**self._options(), "rdfDirection": "i18n-datatype", _EXPANDED: True}
+            )
+        _refuse_respelled(outer, compacted)
         return list(_quads(dataset))
 
-    def _accepted_context(self, document: JsonObject) -> tuple[str, ...]:
+    def canonical(self, document: JsonObject, work_budget: int = DEFAULT_WORK_BUDGET) -> str:
+        """The canonical N-Quads document of `quads`; raises CanonicalisationBudgetExceeded, too."""
+        return canonicalize(self.quads(document), work_budget)
+
+    def _accepted_context(self, document: JsonObject) -> list[object]:
         context = document.get("@context")
-        urls = context if isinstance(context, list) else [context]
+        urls: list[object] = context if isinstance(context, list) else [context]
+        if self._contexts.inline:
+            return self._open_context(urls)
         if not all(isinstance(url, str) for url in urls):
             raise DocumentRefused(
                 "inline-context",
@@ -85,7 +102,16 @@ class JsonLd:
             raise DocumentUnsupported(
                 "unknown-context", "@context: not one of the vocabularies that this service knows"
             )
-        return tuple(urls)
+        return urls
+
+    def _open_context(self, urls: list[object]) -> list[object]:
+        """What `PinnedContexts.inline` allows: a base first, then pinned ones and inline terms."""
+        if urls[0] not in (CREDENTIALS_V2, CREDENTIALS_V1):
+            raise DocumentRefused("unknown-context", "@context: must begin with the base context")
+        for url in urls:
+            if not isinstance(url, dict) and url not in self._contexts.documents:
+                raise DocumentUnsupported("unknown-context", f"the context {url!r} is not pinned")
+        return urls
 
     def _options(self) -> dict[str, object]:
         # base None: the default would turn an undefined type into an IRI of our making, and sign
@@ -115,7 +141,7 @@ class _CachingProcessor(jsonld.JsonLdProcessor):  # type: ignore[misc]  # PyLD s
     """PyLD that processes each context once for each context it is met in.
 
     PyLD's own caches lose every type-scoped context, because the clone made for it gets a new
-    identity each time: two thirds of the time went into defining the same terms again. Both
+    identity each time: two thirds of the time went into defining the same terms again. The
     methods are functions of their arguments. Entries hold what their key names, so an id cannot
     come to mean another object. If a later PyLD no longer calls them, it is slower and nothing
     else.
@@ -125,6 +151,9 @@ class _CachingProcessor(jsonld.JsonLdProcessor):  # type: ignore[misc]  # PyLD s
         super().__init__(on_property_dropped=on_property_dropped)
         self._processed: dict[tuple[object, ...], tuple[object, object, object]] = {}
         self._inverse: dict[int, tuple[object, object]] = {}
+
+    def expand(self, input_: object, options: dict[str, object]) -> object:
+        return input_ if options.get(_EXPANDED) else super().expand(input_, options)
 
     def _process_context(
         self,
@@ -168,6 +197,50 @@ def pinned_jsonld() -> JsonLd:
     return JsonLd(pinned_contexts())
 
 
+def without_wrapped(document: JsonObject) -> tuple[JsonObject, list[JsonObject]]:
+    """A document without the credentials that it wraps, and these: of a presentation, and of the
+    subjects of a transcript. Each has a `@context` of its own.
+
+    Raises DocumentRefused when one is no object (VC Data Model 2.0 section 4.13).
+    """
+    outer, inner = _unwrap(document)
+    subject = outer.get("credentialSubject")
+    if isinstance(subject, dict):
+        kept, more = _unwrap(subject)
+        return ({**outer, "credentialSubject": kept}, [*inner, *more]) if more else (outer, inner)
+    if isinstance(subject, list):
+        subjects: list[object] = []
+        for one in subject:
+            kept, more = _unwrap(one) if isinstance(one, dict) else (one, [])
+            subjects.append(kept)
+            inner += more
+        return {**outer, "credentialSubject": subjects}, inner
+    return outer, inner
+
+
+def _unwrap(value: JsonObject) -> tuple[JsonObject, list[JsonObject]]:
+    if _WRAPPING not in value:
+        return value, []
+    held = value[_WRAPPING]
+    inner: list[JsonObject] = []
+    for one in held if isinstance(held, list) else [held]:
+        if not isinstance(one, dict):
+            raise DocumentRefused("form", f"{_WRAPPING}: a value is not an object")
+        inner.append(one)
+    return {key: item for key, item in value.items() if key != _WRAPPING}, inner
+
+
+@contextmanager
+def _json_ld_errors() -> Iterator[None]:
+    try:
+        yield
+    except jsonld.JsonLdError as error:
+        raise DocumentRefused("json-ld", f"not valid JSON-LD: {_reason(error)}") from error
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        # PyLD's own slips on values of a kind that it does not expect.
+        raise DocumentRefused("json-ld", "a value is of a kind that JSON-LD lacks") from error
+
+
 def _refuse_dropped(name: object) -> None:
     raise DocumentRefused("unknown-term", f"{name!r} is not a term of the contexts")
 
@@ -177,18 +250,35 @@ def _reason(error: BaseException) -> str:
     return f"{error.args[0]} {_reason(cause)}" if cause and cause.args else str(error.args[0])
 
 
-def _refuse_foreign_keys(value: object, pointer: str, *, top: bool = False) -> None:
-    """Keys are terms: no keyword but those of a text with language, no IRI, no prefixed name."""
+def _refuse_foreign_keys(value: object, pointer: str, *, context: object) -> None:
+    """Keys are terms: no keyword but those of a text with language, no IRI, no prefixed name.
+
+    `@context` stands at the top, and in a proof when it is the same there (eddsa-jcs-2022).
+    """
     if isinstance(value, list):
         for index, item in enumerate(value):
-            _refuse_foreign_keys(item, f"{pointer}/{index}")
+            _refuse_foreign_keys(item, f"{pointer}/{index}", context=context)
     elif isinstance(value, dict):
         for key, item in value.items():
-            if key == "@context" and top:
+            if key == "@context":
+                _refuse_nested_context(item, pointer, context)
                 continue
             if ":" in key or (key.startswith("@") and key not in _VALUE_KEYS):
                 raise DocumentRefused("respelled", f"{pointer}/{key}: not a term of the contexts")
-            _refuse_foreign_keys(item, f"{pointer}/{key}")
+            _refuse_foreign_keys(item, f"{pointer}/{key}", context=context)
+
+
+def _refuse_nested_context(given: object, pointer: str, context: object) -> None:
+    if not pointer or (given == context and _PROOF.fullmatch(pointer)):
+        return
+    urls = given if isinstance(given, list) else [given]
+    if _ENDORSEMENT.search(pointer) and all(isinstance(url, str) for url in urls):
+        raise DocumentUnsupported("endorsement", f"{pointer}: endorsements inside are not verified")
+    raise DocumentRefused("respelled", f"{pointer}/@context: terms are defined at the top only")
+
+
+_PROOF = re.compile(r"/proof(/\d+)?")
+_ENDORSEMENT = re.compile(r"/endorsement(/\d+)?$")
 
 
 def _refuse_relative(value: object) -> None:
@@ -235,13 +325,33 @@ def _refuse_respelled(document: JsonObject, compacted: object) -> None:
         )
 
 
+# Terms of a ClrSubject that CLR 2.0 gives a datatype although their values are objects: to no
+# object does compaction give such a term, so what was spelled with it comes back under the whole
+# IRI. A document that spells the IRI itself was refused before (`_refuse_foreign_keys`).
+_SUBJECT_TERMS = {
+    "https://purl.imsglobal.org/spec/vc/clr/vocab.html#achievement": "achievement",
+    "https://purl.imsglobal.org/spec/vc/clr/vocab.html#association": "association",
+    "https://purl.imsglobal.org/spec/vc/clr/vocab.html#identifier-1": "identifier",
+}
+
+
+def _with_subject_terms(compacted: Mapping[str, object]) -> Mapping[str, object]:
+    if _SUBJECT_TERMS.keys().isdisjoint(compacted):
+        return compacted
+    return {_SUBJECT_TERMS.get(key, key): item for key, item in compacted.items()}
+
+
 def _difference(given: object, compacted: object, pointer: str) -> str | None:
     """The pointer to the first value that compaction writes otherwise; None when there is none.
 
-    One value and an array of one are the same statement. So are `en-GB` and `en-gb`.
+    One value and an array of one are the same statement. So are `en-GB` and `en-gb`, and an id and
+    an object with nothing but that id.
     """
     given, compacted = _unwrapped(given), _unwrapped(compacted)
+    if isinstance(given, dict) and given.keys() == {"id"} and isinstance(compacted, str):
+        given = given["id"]
     if isinstance(given, dict) and isinstance(compacted, dict):
+        compacted = _with_subject_terms(compacted)
         for key in given.keys() | compacted.keys():
             if key == "@context":
                 continue

@@ -49,6 +49,12 @@ STATUS_BITS: MappingProxyType[State, frozenset[Purpose]] = MappingProxyType(
 """Which lists have the credential's bit set in each state."""
 
 
+SINGLE_STATUS_BITS: MappingProxyType[State, frozenset[Purpose]] = MappingProxyType(
+    {**STATUS_BITS, "suspended": frozenset({"revocation"})}
+)
+"""The same for a credential whose one status entry is for revocation. Once set, that bit stays."""
+
+
 class IllegalStep(CredentialsError):
     """A credential in this state cannot take this step."""
 
@@ -60,11 +66,18 @@ class Change(NamedTuple):
     lists: frozenset[Purpose]
 
 
-def take(state: State, step: Step) -> Change:
+def take(state: State, step: Step, *, has_suspension: bool = True) -> Change:
     """The state after `step`. Raises IllegalStep; a repeated step is illegal too, and for the
     caller to notice.
     """
     after = _STEPS.get((state, step))
-    if after is None:
+    if after is None or (step == "reinstated" and not has_suspension):
         raise IllegalStep(f"a credential that is {state} cannot become {step}")
-    return Change(after, STATUS_BITS[state] ^ STATUS_BITS[after])
+    if has_suspension:
+        return Change(after, STATUS_BITS[state] ^ STATUS_BITS[after])
+    return Change(after, SINGLE_STATUS_BITS[after] - SINGLE_STATUS_BITS[state])
+
+
+def bits(state: State, *, has_suspension: bool = True) -> frozenset[Purpose]:
+    """The lists that have the bit set in `state`."""
+    return (STATUS_BITS if has_suspension else SINGLE_STATUS_BITS)[state]

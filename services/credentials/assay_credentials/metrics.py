@@ -25,6 +25,10 @@ class CredentialsMetrics:
     lists_unsigned: Gauge
     verifications: Counter
     could_not_check: Counter
+    fetches: Counter
+    public_refused: Counter
+    receipts: Counter
+    presentations: Counter
 
     @classmethod
     def register(cls, registry: CollectorRegistry) -> Self:
@@ -79,16 +83,43 @@ class CredentialsMetrics:
                 "Status lists with a change that is not served yet",
                 registry=registry,
             ),
-            verifications=Counter(
-                "assay_verifications",
-                "Credentials shown to /verify, by outcome",
-                ["outcome"],
-                registry=registry,
-            ),
-            could_not_check=Counter(
-                "assay_verification_could_not_check",
-                "Checks that could not be made, by check",
-                ["check"],
-                registry=registry,
-            ),
+            **_public_counters(registry),
         )
+
+
+def _public_counters(registry: CollectorRegistry) -> dict[str, Counter]:
+    """What people without a key ask for."""
+    return {
+        "verifications": Counter(
+            "assay_verifications",
+            "Credentials shown to /verify, by outcome",
+            ["outcome"],
+            registry=registry,
+        ),
+        "could_not_check": Counter(
+            "assay_verification_could_not_check",
+            "Checks that could not be made, by check",
+            ["check"],
+            registry=registry,
+        ),
+        "fetches": Counter(
+            "assay_fetches",
+            "Keys and status lists of others that were asked for, by what came of it",
+            ["result"],
+            registry=registry,
+        ),
+        "public_refused": Counter(
+            "assay_public_requests_refused",
+            "Requests without a key that came too fast from one address",
+            registry=registry,
+        ),
+        "receipts": Counter(
+            "assay_receipts", "Verification receipts that were signed", registry=registry
+        ),
+        "presentations": Counter(
+            "assay_presentations",
+            "What came of asking a wallet: asked, declined, refused, or the outcome",
+            ["result"],
+            registry=registry,
+        ),
+    }

@@ -1,10 +1,13 @@
-"""Multibase (base58btc and base64url) and the multicodec prefix of Ed25519 keys.
+"""Multibase (base58btc and base64url) and the multicodec prefixes of Ed25519 and P-256 keys.
 
 Sources: W3C Controlled Identifiers 1.0, sections 2.2.2 (Multikey) and 2.4 (Multibase).
 """
 
 import base64
 import binascii
+from typing import Literal
+
+KeyKind = Literal["Ed25519", "P-256"]
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _DIGITS = {character: value for value, character in enumerate(_ALPHABET)}
@@ -12,6 +15,7 @@ _MAX_BASE58_CHARACTERS = 200
 """Base 58 is quadratic; keys and signatures take fewer than 100 characters."""
 
 ED25519_PUBLIC_KEY_PREFIX = b"\xed\x01"
+P256_PUBLIC_KEY_PREFIX = b"\x80\x24"
 
 
 def encode_base58(data: bytes) -> str:
@@ -69,3 +73,15 @@ def decode_ed25519_public_key(text: str) -> bytes:
     if len(data) != 34 or not data.startswith(ED25519_PUBLIC_KEY_PREFIX):
         raise ValueError("not an Ed25519 public key")
     return data[2:]
+
+
+def decode_public_key(text: str) -> tuple[KeyKind, bytes]:
+    """Kind and bytes of a `publicKeyMultibase`: Ed25519 (32 raw bytes) or P-256 (the compressed
+    point, 33 bytes). Raises ValueError for any other kind.
+    """
+    data = decode_base58(text)
+    if len(data) == 34 and data.startswith(ED25519_PUBLIC_KEY_PREFIX):
+        return "Ed25519", data[2:]
+    if len(data) == 35 and data.startswith(P256_PUBLIC_KEY_PREFIX):
+        return "P-256", data[2:]
+    raise ValueError("neither an Ed25519 nor a P-256 public key")

@@ -1,7 +1,7 @@
 """Places in status lists: random indexes, taken in the transaction of the intention."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -15,6 +15,8 @@ FILL_MAX: Final = 0.75
 """Above it a new list is opened: a free index is then found in four draws on average."""
 
 RandomBytes = Callable[[int], bytes]
+Slot = tuple[str, str, Purpose]
+"""(tenant, DID, purpose): there is one open list of each."""
 
 
 def random_uuid(random_bytes: RandomBytes) -> UUID:
@@ -26,16 +28,23 @@ async def take_places(
     wanted: Mapping[UUID, tuple[str, str]],
     random_bytes: RandomBytes,
     size: int,
+    *,
+    single: Collection[UUID] = frozenset(),
 ) -> dict[UUID, dict[Purpose, Place]]:
     """A place in the open list of each purpose, for each credential of `wanted`.
 
-    `wanted` is credential to (tenant, DID). The lists stay locked until the transaction ends.
+    `wanted` is credential to (tenant, DID); those that are `single` get one for revocation only.
+    The lists stay locked until the transaction ends.
     """
-    lists = await _room(store, Counter(wanted.values()), random_bytes, size)
+    purposes = {one: PURPOSES[:1] if one in single else PURPOSES for one in wanted}
+    needed: Counter[Slot] = Counter(
+        (*issuer, purpose) for one, issuer in wanted.items() for purpose in purposes[one]
+    )
+    lists = await _room(store, needed, random_bytes, size)
     waiting = {
         (credential, lists[(*issuer, purpose)].list): (issuer[0], purpose)
         for credential, issuer in wanted.items()
-        for purpose in PURPOSES
+        for purpose in purposes[credential]
     }
     sizes = {one.list: one.size for one in lists.values()}
     draws = {one: candidate_indexes(random_bytes, entries) for one, entries in sizes.items()}
@@ -56,16 +65,19 @@ async def take_places(
 
 
 async def _room(
-    store: Store, needed: Counter[tuple[str, str]], random_bytes: RandomBytes, size: int
-) -> dict[tuple[str, str, Purpose], List]:
-    """Open lists with room, locked, by (tenant, DID, purpose)."""
+    store: Store, needed: Counter[Slot], random_bytes: RandomBytes, size: int
+) -> dict[Slot, List]:
+    """Open lists with room, locked."""
     while True:
-        rows = await store.open_lists(needed)
+        rows = [
+            row
+            for row in await store.open_lists({(tenant, did) for tenant, did, _ in needed})
+            if (row["tenant"], row["did"], row["purpose"]) in needed
+        ]
         found = {(row["tenant"], row["did"], row["purpose"]) for row in rows}
         missing = [
             (tenant, random_uuid(random_bytes), did, purpose, size)
-            for tenant, did in needed
-            for purpose in PURPOSES
+            for tenant, did, purpose in sorted(needed)
             if (tenant, did, purpose) not in found
         ]
         if missing:
@@ -79,9 +91,10 @@ async def _room(
             return {(one.tenant, one.did, one.purpose): one for one in locked}
 
 
-def _full(lists: Sequence[List], needed: Counter[tuple[str, str]]) -> list[List]:
+def _full(lists: Sequence[List], needed: Counter[Slot]) -> list[List]:
     return [
         one
         for one in lists
-        if one.is_open and one.allocated + needed[(one.tenant, one.did)] > one.size * FILL_MAX
+        if one.is_open
+        and one.allocated + needed[(one.tenant, one.did, one.purpose)] > one.size * FILL_MAX
     ]

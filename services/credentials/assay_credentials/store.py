@@ -20,6 +20,7 @@ from assay_credentials.awards import (
     Place,
     Terms,
     evidence_digest,
+    reason_code,
 )
 from assay_credentials.lifecycle import State
 from assay_credentials.status_list import Purpose
@@ -69,6 +70,7 @@ class Stepped(NamedTuple):
     before: State
     after: State
     sequence: int
+    reason: str | None
 
 
 class Published(NamedTuple):
@@ -78,6 +80,7 @@ class Published(NamedTuple):
     contexts: str
     valid_from: datetime | None
     valid_until: datetime | None
+    jwt: str | None
 
 
 class Finished(NamedTuple):
@@ -112,6 +115,11 @@ class Store:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @property
+    def connection(self) -> Connection:
+        """For the stores of areas, in the same transaction."""
+        return self._connection
+
     async def _fetch(self, name: str, *arguments: object) -> list[Row]:
         rows: list[Row] = await self._connection.fetch(QUERIES[name], *arguments)
         return rows
@@ -145,10 +153,14 @@ class Store:
                 one.rule_hash,
                 evidence_digest(one),
                 append_ms,
+                reason_code(one),
             )
             for one, append_ms in events
         ]
-        await self._execute("put_awards", *_columns(rows, 3, 16))
+        await self._execute("put_awards", *_columns(rows, 3, 17))
+        heard = [row[:4] for row in rows if row[4] in ("withdrawn", "expired")]
+        if heard:
+            await self._execute("hear_awards", *_columns(heard, 3, 4))
 
     # Issuing
 
@@ -165,6 +177,9 @@ class Store:
                 evidence_digest=row["evidence_digest"],
                 event_ms=row["event_ms"],
                 version=row["version"],
+                manual=row["manual"],
+                kind=row["kind"],
+                reason=row["reason"],
             )
             for row in rows
         ]
@@ -195,16 +210,17 @@ class Store:
                 one.evidence_digest,
                 one.did,
                 one.salt,
-                one.share_id,
-                one.revocation.list,
-                one.revocation.index,
-                one.suspension.list,
-                one.suspension.index,
+                *_place(one.revocation),
+                *_place(one.suspension),
                 one.intended_at,
+                one.method,
+                *(one.template or (None, None)),
+                one.manual,
+                one.kind,
             )
             for one in intentions
         ]
-        await self._execute("insert_intentions", *_columns(rows, 2, 20))
+        await self._execute("insert_intentions", *_columns(rows, 2, 24))
 
     async def retarget_intentions(self, intentions: Iterable[Credential]) -> None:
         rows = [
@@ -216,10 +232,17 @@ class Store:
                 *one.terms,
                 one.as_of,
                 one.evidence_digest,
+                one.did,
+                *_place(one.revocation),
+                *_place(one.suspension),
+                one.method,
+                *(one.template or (None, None)),
+                one.manual,
+                one.kind,
             )
             for one in intentions
         ]
-        await self._execute("retarget_intentions", *_columns(rows, 2, 10))
+        await self._execute("retarget_intentions", *_columns(rows, 2, 20))
 
     async def lock_taken(self, versions: Mapping[Key, int]) -> set[Key]:
         """Of the awards with these versions, those that still have them and are not done."""
@@ -327,27 +350,12 @@ class Store:
 
     # Issuers
 
-    async def issuer_keys(self, tenant: str) -> list[Row]:
-        """Rows of tenant, did, method, the oldest first."""
-        return await self._fetch("issuer_keys", tenant)
-
-    async def insert_issuer_key(self, tenant: str, did: str, method: str) -> None:
-        await self._execute("insert_issuer_key", tenant, did, method)
-
-    async def issuers(self, tenants: Iterable[str]) -> dict[str, tuple[str, str | None]]:
-        """Name and address of each tenant that has told them."""
-        rows = await self._fetch("issuers", sorted(set(tenants)))
-        return {row["tenant"]: (row["name"], row["url"]) for row in rows}
-
-    async def issuer_tenants(self) -> list[str]:
-        return [row["tenant"] for row in await self._fetch("issuer_tenants")]
-
-    async def trusted_issuers(self) -> dict[str, str]:
-        """DID to name, of every key that ever signed here."""
-        return {row["did"]: row["name"] for row in await self._fetch("trusted_issuers")}
-
-    async def put_issuer(self, tenant: str, name: str, url: str | None) -> None:
-        await self._execute("put_issuer", tenant, name, url)
+    async def issuers(
+        self, issuers: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], tuple[str, str | None]]:
+        """Name and address of each (tenant, issuer) that is described."""
+        rows = await self._fetch("issuers", *_columns(set(issuers), 2, 2))
+        return {(row["tenant"], row["issuer"]): (row["name"], row["url"]) for row in rows}
 
     async def put_achievement(self, tenant: str, competency: str, described: Described) -> None:
         await self._execute(
@@ -391,6 +399,10 @@ class Store:
         return int(row["count"])
 
 
+def _place(place: Place | None) -> tuple[UUID | None, int | None]:
+    return (None, None) if place is None else (place.list, place.index)
+
+
 def _terms(row: Row) -> Terms:
     return Terms(row["level"], row["achieved_on"], row["expires_on"], row["timezone"])
 
@@ -407,8 +419,15 @@ def _credential(row: Row) -> Credential:
         evidence_digest=row["evidence_digest"],
         did=row["did"],
         salt=row["salt"],
-        share_id=row["share_id"],
         revocation=Place(row["revocation_list"], row["revocation_index"]),
-        suspension=Place(row["suspension_list"], row["suspension_index"]),
+        suspension=(
+            None
+            if row["suspension_list"] is None
+            else Place(row["suspension_list"], row["suspension_index"])
+        ),
         intended_at=row["intended_at"],
+        method=row["method"],
+        template=(None if row["template"] is None else (row["template"], row["template_version"])),
+        manual=row["manual"],
+        kind=row["kind"],
     )

@@ -17,7 +17,8 @@ from typing import Final
 
 import orjson
 
-from assay_credentials.canonical import Quad, canonicalize
+from assay_credentials.canonical import DEFAULT_WORK_BUDGET, Quad, canonicalize
+from assay_credentials.compiled import PLACEHOLDER, CompiledDataset
 from assay_credentials.contexts import PinnedContexts, pinned_contexts
 from assay_credentials.intake import JsonObject
 from assay_credentials.jsonld import JsonLd
@@ -49,8 +50,7 @@ _IRIS: Final = frozenset({"id", "statusListCredential"})
 # a term or a prefixed name of the contexts.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9:/.#$_?=&%+-]+")
 _PLAIN_IRI: Final = re.compile(r"(https?://|urn:)[A-Za-z0-9:/.#$_?=&%+-]+")
-_MARK: Final = b"urn:assay:placeholder:"
-_PLACEHOLDER: Final = re.compile(r"urn:assay:placeholder:(\d+):")
+_MARK: Final = PLACEHOLDER.encode()
 
 
 class TemplateJsonLd(JsonLd):
@@ -58,33 +58,45 @@ class TemplateJsonLd(JsonLd):
 
     def __init__(self, contexts: PinnedContexts) -> None:
         super().__init__(contexts)
-        self._templates: OrderedDict[bytes, tuple[Quad, ...]] = OrderedDict()
+        self._templates: OrderedDict[bytes, CompiledDataset] = OrderedDict()
         self._keeping = Lock()
 
     def quads(self, document: JsonObject) -> list[Quad]:
         """As `JsonLd.quads`, and it raises the same."""
+        template, values = self._template(document)
+        return super().quads(document) if template is None else template.filled(values)
+
+    def canonical(self, document: JsonObject, work_budget: int = DEFAULT_WORK_BUDGET) -> str:
+        """As `JsonLd.canonical`, and it raises the same."""
+        template, values = self._template(document)
+        text = None if template is None else template.canonical(values)
+        return super().canonical(document, work_budget) if text is None else text
+
+    def _template(self, document: JsonObject) -> tuple[CompiledDataset | None, list[str]]:
+        """The template of a document, and what stands in its places; None: it has none."""
         values: list[str] = []
         skeleton = _skeleton(document, values)
         key = orjson.dumps(skeleton)
         if key.count(_MARK) != len(values):
             # The document holds a placeholder of its own.
-            return super().quads(document)
+            return None, values
         with self._keeping:
             template = self._templates.get(key)
             if template is not None:
                 self._templates.move_to_end(key)
         if template is None:
-            full = super().quads(document)
-            template = tuple(super().quads(skeleton))
-            filled = [_filled(quad, values) for quad in template]
-            if canonicalize(filled) != canonicalize(full):
+            full = canonicalize(super().quads(document))
+            template = CompiledDataset(super().quads(skeleton))
+            if canonicalize(template.filled(values)) != full or (
+                template.canonical(values) not in (None, full)
+            ):
                 # A text that does not reach the RDF as it is: nothing is to be gained here.
-                return full
+                return None, values
             with self._keeping:
                 self._templates[key] = template
                 if len(self._templates) > MAX_TEMPLATES:
                     self._templates.popitem(last=False)
-        return [_filled(quad, values) for quad in template]
+        return template, values
 
 
 @cache
@@ -97,7 +109,7 @@ def _skeleton(value: JsonObject, values: list[str]) -> JsonObject:
     copy: JsonObject = {}
     for key, item in value.items():
         if key in _PLACES and isinstance(item, str) and _is_plain(key, item):
-            copy[key] = f"urn:assay:placeholder:{len(values)}:"
+            copy[key] = f"{PLACEHOLDER}{len(values)}:"
             values.append(item)
         elif key in _WALKED:
             copy[key] = _walked(item, values)
@@ -114,9 +126,3 @@ def _walked(value: object, values: list[str]) -> object:
 
 def _is_plain(key: str, text: str) -> bool:
     return (_PLAIN_IRI if key in _IRIS else _PLAIN).fullmatch(text) is not None
-
-
-def _filled(quad: Quad, values: list[str]) -> Quad:
-    if not any("urn:assay:placeholder:" in term for term in quad):
-        return quad
-    return Quad(*(_PLACEHOLDER.sub(lambda found: values[int(found[1])], term) for term in quad))

@@ -1,401 +1,325 @@
-"""Verifying a credential: a list of checks, each passed, failed or could-not-check, and one plain
-sentence on top.
+"""Verifying a credential or a presentation: a list of checks, each passed, failed or
+could-not-check, and one plain sentence on top.
 
 Pure: the clock, the status lists, the keys of DIDs and the list of trusted issuers are arguments.
 "Could not check" is an answer of its own and never turns into "not revoked".
 
-    1. form       bytes, JSON, limits, the fields every credential has
-    2. contexts   one of the pinned `@context` arrays
-    3. terms      every key is a term, nothing dropped, nothing spelled another way
-    4. signature  eddsa-rdfc-2022, by a key of the issuer named
-    5. dates      validFrom, validUntil
-    6. status     each list of the credential, itself verified
-    7. issuer     on our list of trusted issuers
+    1. form         bytes, JSON or JWT, limits, the fields every credential has
+    2. contexts     one of the pinned `@context` arrays
+    3. terms        every key is a term, nothing dropped, nothing spelled another way
+    4. signature    every proof, by a key of the issuer named
+    5. dates        validFrom, validUntil
+    6. status       each list of the credential, itself verified
+    7. issuer       on our list of trusted issuers
+    8. achievement  one that this issuer may award
+    9. schema       the pinned JSON Schema of its type
+    10. holder      where a presentation is given: it is about whoever shows it
+
+After the first of 1 to 4 that does not pass there are no more.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
-from assay_credentials.canonical import CanonicalisationBudgetExceeded
-from assay_credentials.contexts import STATUS_LIST_CONTEXT
 from assay_credentials.did import ResolveKey, resolve_did_key
-from assay_credentials.errors import (
-    DocumentRefused,
-    DocumentUnsupported,
-    SignatureInvalid,
-    StatusListUnusable,
+from assay_credentials.intake import JsonObject
+from assay_credentials.jsonld import JsonLd, without_wrapped
+from assay_credentials.verification.answer import (
+    SENTENCES,
+    Check,
+    Finding,
+    Outcome,
+    PresentationVerification,
+    Result,
+    Trust,
+    TrustedIssuer,
+    Verification,
+    failed,
+    passed,
+    trusted,
+    unchecked,
+    worst,
 )
-from assay_credentials.intake import JsonObject, checked_document, parse_document
-from assay_credentials.jsonld import JsonLd
-from assay_credentials.moments import parse_moment
-from assay_credentials.proof import VerifiedProof, verify_proof
-from assay_credentials.status_list import decode_bits, status_at
+from assay_credentials.verification.form import many
+from assay_credentials.verification.genuine import (
+    Facts,
+    Genuine,
+    Given,
+    genuine_credential,
+    genuine_presentation,
+)
+from assay_credentials.verification.schemas import schema_errors, unpinned_schemas
+from assay_credentials.verification.status import (
+    CLOCK_SKEW,
+    MAX_STATUS_ENTRIES,
+    ResolveStatus,
+    StatusList,
+    date_finding,
+    open_status_list,
+    status_findings,
+)
 
-MAX_STATUS_ENTRIES: Final = 8
-CLOCK_SKEW: Final = timedelta(minutes=5)
-"""How far ahead of ours the issuer's clock may be before a credential is "not yet valid"."""
+__all__ = [
+    "CLOCK_SKEW",
+    "MAX_CREDENTIALS",
+    "MAX_STATUS_ENTRIES",
+    "Check",
+    "Given",
+    "Outcome",
+    "PresentationVerification",
+    "ResolveStatus",
+    "Result",
+    "StatusList",
+    "TrustedIssuer",
+    "Verification",
+    "open_status_list",
+    "verify_credential",
+    "verify_jwt",
+    "verify_presentation",
+]
 
-ResolveStatus = Callable[[str], bytes | JsonObject | None]
-"""From the URL of a status list credential to the document served there; None: it could not be
-fetched. Must not raise.
-"""
+MAX_CREDENTIALS: Final = 100
+"""Credentials in one presentation or transcript that are looked at; each costs milliseconds."""
 
+MAX_DEPTH: Final = 2
+"""A badge in a transcript in a presentation."""
 
-class Result(StrEnum):
-    PASSED = "passed"
-    FAILED = "failed"
-    COULD_NOT_CHECK = "could_not_check"
-
-
-class Outcome(StrEnum):
-    VALID = "valid"
-    NOT_YET_VALID = "not_yet_valid"
-    EXPIRED = "expired"
-    SUSPENDED = "suspended"
-    REVOKED = "revoked"
-    NOT_GENUINE = "not_genuine"
-    ISSUER_UNKNOWN = "issuer_unknown"
-    COULD_NOT_CHECK = "could_not_check"
-
-
-@dataclass(frozen=True)
-class Check:
-    name: str
-    result: Result
-    detail: str
-
-
-@dataclass(frozen=True)
-class Verification:
-    outcome: Outcome
-    sentence: str
-    checks: tuple[Check, ...]
-    issuer: str | None = None
-    """The DID whose key signed; None unless the signature is good. What the issuer says of itself
-    is not shown.
-    """
-    issuer_name: str | None = None
-    """The name on our list of trusted issuers."""
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
+PRESENTATION_AGE_MAX: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class StatusList:
-    """A status list whose signature, dates and form are good."""
+class _Context:
+    """What a verification is made with."""
 
-    issuer: str
-    purposes: frozenset[str]
-    bits: bytes
-    valid_until: datetime
-
-
-_SENTENCES = {
-    Outcome.VALID: "This credential is genuine and valid.",
-    Outcome.NOT_YET_VALID: "This credential is genuine, but its period of validity has not begun.",
-    Outcome.EXPIRED: "This credential is genuine, but it has expired.",
-    Outcome.SUSPENDED: "This credential is genuine, but its issuer has suspended it. "
-    "Do not rely on it now.",
-    Outcome.REVOKED: "This credential is genuine, but its issuer has revoked it. "
-    "Do not rely on it.",
-    Outcome.NOT_GENUINE: "This is not a genuine credential: it was changed after it was signed, "
-    "or was never signed by the issuer that it names.",
-    Outcome.ISSUER_UNKNOWN: "The signature is good, but this service does not know the issuer.",
-    Outcome.COULD_NOT_CHECK: "This credential could not be checked. This does not mean that it is "
-    "valid, nor that it is not.",
-}
+    now: datetime
+    resolve_status: ResolveStatus
+    trust: Trust
+    resolve_key: ResolveKey
+    jsonld: JsonLd | None
+    issuer_signs: bool = True
 
 
 def verify_credential(
-    document: bytes | JsonObject,
+    document: Given,
     *,
     now: datetime,
     resolve_status: ResolveStatus,
-    trusted_issuers: Mapping[str, str],
+    trusted_issuers: Trust,
+    resolve_key: ResolveKey = resolve_did_key,
+    jsonld: JsonLd | None = None,
+    issuer_signs: bool = True,
+) -> Verification:
+    """Everything that can be said about a credential at `now` (with offset): JSON with embedded
+    proofs, or a VC-JWT.
+
+    Give the bytes as they came where there are bytes: only in them can duplicate keys be seen.
+    `jsonld` is for whoever verifies many documents of its own making. The status is asked for only
+    when the signature is good. `issuer_signs` False takes the key of anybody for that of the
+    issuer, which the W3C suites need and nobody who relies on a credential may do. Never raises
+    for any document.
+    """
+    context = _Context(now, resolve_status, trusted_issuers, resolve_key, jsonld, issuer_signs)
+    return _verified(document, context, depth=0)
+
+
+def verify_jwt(
+    token: str,
+    *,
+    now: datetime,
+    resolve_status: ResolveStatus,
+    trusted_issuers: Trust,
     resolve_key: ResolveKey = resolve_did_key,
     jsonld: JsonLd | None = None,
 ) -> Verification:
-    """Everything that can be said about a credential at `now` (with offset).
-
-    Give the bytes as they came where there are bytes: only in them can duplicate keys be seen.
-    `trusted_issuers` is DID to the name by which we know the issuer. `jsonld` is for whoever
-    verifies many documents of its own making. Never raises for any document.
-    """
-    genuine = _genuine(document, resolve_key, jsonld)
-    checks = list(genuine.checks)
-    if genuine.facts is None:
-        outcome = (
-            Outcome.NOT_GENUINE
-            if any(check.result is Result.FAILED for check in checks)
-            else Outcome.COULD_NOT_CHECK
-        )
-        return Verification(outcome, _SENTENCES[outcome], tuple(checks))
-    facts = genuine.facts
-    found: set[Outcome] = set()
-    for check, outcome_of_check in (
-        _dates(facts, now),
-        *_status(facts, now, resolve_status, resolve_key),
-        _issuer(facts, trusted_issuers),
-    ):
-        checks.append(check)
-        if outcome_of_check is not None:
-            found.add(outcome_of_check)
-    outcome = next((worst for worst in _PRECEDENCE if worst in found), Outcome.VALID)
-    return Verification(
-        outcome,
-        _SENTENCES[outcome],
-        tuple(checks),
-        issuer=facts.issuer,
-        issuer_name=trusted_issuers.get(facts.issuer),
-        valid_from=facts.valid_from,
-        valid_until=facts.valid_until,
-    )
+    """`verify_credential` of a text that must be a VC-JWT."""
+    context = _Context(now, resolve_status, trusted_issuers, resolve_key, jsonld)
+    # Text that is no token fails as JSON does.
+    return _verified(token if token.startswith("e") else "", context, depth=0)
 
 
-_PRECEDENCE = (
-    # Known facts against the credential come before what is not known, and what ends it before
-    # what may pass.
-    Outcome.REVOKED,
-    Outcome.EXPIRED,
-    Outcome.SUSPENDED,
-    Outcome.NOT_YET_VALID,
-    Outcome.COULD_NOT_CHECK,
-    Outcome.ISSUER_UNKNOWN,
-)
-
-
-@dataclass(frozen=True)
-class _Facts:
-    document: JsonObject
-    issuer: str
-    proof: VerifiedProof
-    valid_from: datetime | None
-    valid_until: datetime | None
-
-
-@dataclass(frozen=True)
-class _Genuine:
-    """Whether the issuer named said exactly this. `facts` is None when not, or when it cannot be
-    known.
-    """
-
-    checks: tuple[Check, ...]
-    facts: _Facts | None
-
-
-# Which check a rule of intake, JSON-LD or proof belongs to; any other rule is one of form.
-_CHECK_OF_RULE = {
-    "inline-context": "contexts",
-    "unknown-context": "contexts",
-    "unknown-term": "terms",
-    "respelled": "terms",
-    "iri": "terms",
-    "language": "terms",
-    "json-ld": "terms",
-    "json-literal": "terms",
-    "blank-node-label": "terms",
-    "proof": "signature",
-    "cryptosuite": "signature",
-    "verification-method": "signature",
-    "issuer": "signature",
-}
-_GENUINE_CHECKS = ("form", "contexts", "terms", "signature")
-_PASSED_DETAIL = {
-    "form": "A well-formed credential.",
-    "contexts": "Uses only vocabularies that this service has pinned.",
-    "terms": "Every field has one fixed meaning.",
-    "signature": "The signature fits the document and the issuer's key.",
-}
-
-
-def _genuine(
-    document: bytes | JsonObject, resolve_key: ResolveKey, jsonld: JsonLd | None = None
-) -> _Genuine:
-    """Checks 1 to 4. They end at the first that does not pass."""
-    try:
-        checked = (
-            parse_document(document) if isinstance(document, bytes) else checked_document(document)
-        )
-        issuer, valid_from, valid_until = _form(checked)
-        proof = verify_proof(checked, resolve_key, jsonld=jsonld)
-        if proof.controller != issuer:
-            raise DocumentRefused(
-                "issuer", f"signed by {proof.controller}, not by the issuer named"
-            )
-    except DocumentRefused as error:
-        return _stopped_at(_CHECK_OF_RULE.get(error.rule, "form"), Result.FAILED, str(error))
-    except SignatureInvalid as error:
-        return _stopped_at("signature", Result.FAILED, str(error))
-    except DocumentUnsupported as error:
-        name = _CHECK_OF_RULE.get(error.rule, "form")
-        return _stopped_at(name, Result.COULD_NOT_CHECK, str(error))
-    except CanonicalisationBudgetExceeded as error:
-        return _stopped_at("form", Result.COULD_NOT_CHECK, str(error))
-    checks = tuple(Check(name, Result.PASSED, _PASSED_DETAIL[name]) for name in _GENUINE_CHECKS)
-    return _Genuine(checks, _Facts(checked, issuer, proof, valid_from, valid_until))
-
-
-def _stopped_at(name: str, result: Result, detail: str) -> _Genuine:
-    passed = _GENUINE_CHECKS[: _GENUINE_CHECKS.index(name)]
-    checks = [Check(earlier, Result.PASSED, _PASSED_DETAIL[earlier]) for earlier in passed]
-    return _Genuine((*checks, Check(name, result, detail)), None)
-
-
-def _form(document: JsonObject) -> tuple[str, datetime | None, datetime | None]:
-    """Issuer and dates of a VC 2.0 document. Raises DocumentRefused."""
-    if "VerifiableCredential" not in _texts(document.get("type")):
-        raise DocumentRefused("form", "type: must include VerifiableCredential")
-    if "credentialSubject" not in document:
-        raise DocumentRefused("form", "credentialSubject: missing")
-    issuer = document.get("issuer")
-    if isinstance(issuer, dict):
-        issuer = issuer.get("id")
-    if not isinstance(issuer, str) or not issuer:
-        raise DocumentRefused("form", "issuer: missing, or without id")
-    valid_from, valid_until = (_moment(document, name) for name in ("validFrom", "validUntil"))
-    return issuer, valid_from, valid_until
-
-
-def _moment(document: JsonObject, name: str) -> datetime | None:
-    text = document.get(name)
-    if text is None:
-        return None
-    if not isinstance(text, str):
-        raise DocumentRefused("date", f"{name}: not a text")
-    return parse_moment(text, name)
-
-
-def _texts(value: object) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [text for text in values if isinstance(text, str)]
-
-
-def _dates(facts: _Facts, now: datetime) -> tuple[Check, Outcome | None]:
-    ends = [end for end in (facts.valid_until, facts.proof.expires) if end is not None]
-    if ends and now > min(ends):
-        text = f"Expired at {min(ends):%Y-%m-%d %H:%M:%S} UTC."
-        return Check("dates", Result.FAILED, text), Outcome.EXPIRED
-    if facts.valid_from is not None and now + CLOCK_SKEW < facts.valid_from:
-        text = f"Valid from {facts.valid_from:%Y-%m-%d %H:%M:%S} UTC."
-        return Check("dates", Result.FAILED, text), Outcome.NOT_YET_VALID
-    text = f"Valid until {min(ends):%Y-%m-%d %H:%M:%S} UTC." if ends else "Does not expire."
-    return Check("dates", Result.PASSED, text), None
-
-
-def _issuer(facts: _Facts, trusted: Mapping[str, str]) -> tuple[Check, Outcome | None]:
-    name = trusted.get(facts.issuer)
-    if name is None:
-        text = f"{facts.issuer} is not on this service's list of issuers."
-        return Check("issuer", Result.FAILED, text), Outcome.ISSUER_UNKNOWN
-    return Check("issuer", Result.PASSED, f"Issued by {name}."), None
-
-
-_SET: Mapping[str, tuple[str, Outcome]] = {
-    "revocation": ("revoked", Outcome.REVOKED),
-    "suspension": ("suspended", Outcome.SUSPENDED),
-}
-
-
-def _status(
-    facts: _Facts, now: datetime, resolve_status: ResolveStatus, resolve_key: ResolveKey
-) -> list[tuple[Check, Outcome | None]]:
-    entries = facts.document.get("credentialStatus")
-    if entries is None:
-        return [(Check("status", Result.PASSED, "The issuer keeps no status for it."), None)]
-    entries = entries if isinstance(entries, list) else [entries]
-    if len(entries) > MAX_STATUS_ENTRIES:
-        text = f"More than {MAX_STATUS_ENTRIES} status entries."
-        return [(Check("status", Result.COULD_NOT_CHECK, text), Outcome.COULD_NOT_CHECK)]
-    results: list[tuple[Check, Outcome | None]] = []
-    for entry in entries:
-        try:
-            purpose, is_set = _entry(entry, facts.issuer, now, resolve_status, resolve_key)
-        except StatusListUnusable as error:
-            check = Check("status", Result.COULD_NOT_CHECK, str(error))
-            results.append((check, Outcome.COULD_NOT_CHECK))
-            continue
-        word, outcome = _SET[purpose]
-        if is_set:
-            results.append((Check("status", Result.FAILED, f"It is {word}."), outcome))
-        else:
-            results.append((Check("status", Result.PASSED, f"It is not {word}."), None))
-    return results
-
-
-def _entry(
-    entry: object,
-    issuer: str,
-    now: datetime,
-    resolve_status: ResolveStatus,
-    resolve_key: ResolveKey,
-) -> tuple[str, bool]:
-    """The purpose of one status entry and whether its bit is set. Raises StatusListUnusable."""
-    if not isinstance(entry, dict) or "BitstringStatusListEntry" not in _texts(entry.get("type")):
-        raise StatusListUnusable("The status entry is of a kind that this service does not know.")
-    purpose, url, index = (
-        entry.get(name) for name in ("statusPurpose", "statusListCredential", "statusListIndex")
-    )
-    if not isinstance(purpose, str) or purpose not in _SET:
-        raise StatusListUnusable("The status entry has a purpose that this service does not know.")
-    if entry.get("statusSize", 1) != 1:
-        raise StatusListUnusable("The status entry has more than one bit.")
-    if not isinstance(url, str) or not isinstance(index, str):
-        raise StatusListUnusable("The status entry names no list or no index.")
-    if not (index.isascii() and index.isdigit() and len(index) <= 9):
-        raise StatusListUnusable("The index of the status entry is not a number.")
-    status_list = open_status_list(resolve_status(url), url=url, now=now, resolve_key=resolve_key)
-    # Otherwise anybody who can answer at that URL could clear the bit with a list of their own.
-    if status_list.issuer != issuer:
-        raise StatusListUnusable(f"The {purpose} list is signed by somebody else than the issuer.")
-    if purpose not in status_list.purposes:
-        raise StatusListUnusable(f"The list is not one of {purpose}.")
-    try:
-        return purpose, status_at(status_list.bits, int(index))
-    except ValueError as error:
-        raise StatusListUnusable(f"The {purpose} list has no such index.") from error
-
-
-def open_status_list(
-    document: bytes | JsonObject | None,
+def verify_presentation(
+    document: Given,
     *,
-    url: str,
     now: datetime,
+    challenge: str | None,
+    domain: str | None,
+    resolve_status: ResolveStatus,
+    trusted_issuers: Trust,
     resolve_key: ResolveKey = resolve_did_key,
-) -> StatusList:
-    """The list served at `url`, once its own proof, dates and form are found good. Raises
-    StatusListUnusable.
+    jsonld: JsonLd | None = None,
+    issuer_signs: bool = True,
+    bind_holder: bool = True,
+    age_max: timedelta = PRESENTATION_AGE_MAX,
+) -> PresentationVerification:
+    """Whether the holder of a key shows these credentials, in answer to `challenge` for `domain`.
+
+    That a challenge is used once is for the caller to see to. None for either is for whoever
+    cannot know them, and then a recorded presentation cannot be told from a new one.
+    `bind_holder`: each credential must be about the DID that signed. Never raises.
     """
-    if document is None:
-        raise StatusListUnusable("The status list could not be fetched.")
-    genuine = _genuine(document, resolve_key)
+    context = _Context(now, resolve_status, trusted_issuers, resolve_key, jsonld, issuer_signs)
+    genuine = genuine_presentation(document, resolve_key, jsonld)
     facts = genuine.facts
     if facts is None:
-        raise StatusListUnusable(f"The status list is not genuine: {genuine.checks[-1].detail}")
-    if tuple(_texts(facts.document.get("@context"))) != STATUS_LIST_CONTEXT:
-        raise StatusListUnusable("The status list has another @context than a status list has.")
-    if "BitstringStatusListCredential" not in _texts(facts.document.get("type")):
-        raise StatusListUnusable("What is served is not a status list.")
-    if facts.document.get("id") != url:
-        raise StatusListUnusable("What is served is another status list.")
-    if facts.valid_until is None:
-        raise StatusListUnusable(
-            "The status list has no validUntil, so an old one would pass for new."
-        )
-    dates, problem = _dates(facts, now)
-    if problem is not None:
-        raise StatusListUnusable(f"The status list is out of date: {dates.detail}")
-    subject = facts.document.get("credentialSubject")
-    if not isinstance(subject, dict) or "BitstringStatusList" not in _texts(subject.get("type")):
-        raise StatusListUnusable("The status list has no bitstring.")
-    encoded = subject.get("encodedList")
-    if not isinstance(encoded, str):
-        raise StatusListUnusable("The status list has no encodedList.")
-    try:
-        bits = decode_bits(encoded)
-    except ValueError as error:
-        raise StatusListUnusable(f"The status list cannot be read: {error}") from error
-    purposes = frozenset(_texts(subject.get("statusPurpose")))
-    return StatusList(facts.issuer, purposes, bits, facts.valid_until)
+        outcome = _outcome_of(genuine)
+        return PresentationVerification(outcome, SENTENCES[outcome], genuine.checks)
+    findings = [_request(facts, now, challenge, domain, age_max)]
+    inner = without_wrapped(facts.document)[1]
+    if len(inner) > MAX_CREDENTIALS:
+        findings.append(unchecked("credentials", f"More than {MAX_CREDENTIALS} credentials."))
+        inner = []
+    credentials = [_verified(one, context, depth=1) for one in inner]
+    if bind_holder:
+        credentials = [_bound(one, facts.signer) for one in credentials]
+    outcome = worst([*(found for _, found in findings), *(one.outcome for one in credentials)])
+    return PresentationVerification(
+        outcome,
+        SENTENCES[outcome],
+        (*genuine.checks, *(check for check, _ in findings)),
+        facts.signer,
+        tuple(credentials),
+    )
+
+
+def _verified(document: Given, context: _Context, *, depth: int) -> Verification:
+    genuine = genuine_credential(
+        document, context.resolve_key, context.jsonld, issuer_signs=context.issuer_signs
+    )
+    facts = genuine.facts
+    if facts is None:
+        outcome = _outcome_of(genuine)
+        return Verification(outcome, SENTENCES[outcome], genuine.checks)
+    issuer = trusted(context.trust, facts.signer)
+    findings = [
+        date_finding(facts, context.now),
+        *status_findings(facts, context.now, context.resolve_status, context.resolve_key),
+        _issuer(facts, issuer),
+        _achievement(facts, issuer),
+        _schema(facts),
+    ]
+    credentials: tuple[Verification, ...] = ()
+    inner = without_wrapped(facts.document)[1]
+    if inner:
+        if depth >= MAX_DEPTH or len(inner) > MAX_CREDENTIALS:
+            findings.append(unchecked("credentials", "More credentials inside than are looked at."))
+        else:
+            credentials = tuple(_verified(one, context, depth=depth + 1) for one in inner)
+            findings.append(_inside(credentials))
+    outcome = worst(found for _, found in findings)
+    return Verification(
+        outcome,
+        SENTENCES[outcome],
+        (*genuine.checks, *(check for check, _ in findings)),
+        issuer=facts.signer,
+        issuer_name=None if issuer is None else issuer.name,
+        valid_from=facts.valid_from,
+        valid_until=facts.valid_until,
+        trusted=issuer,
+        document=facts.document,
+        credentials=credentials,
+    )
+
+
+def _outcome_of(genuine: Genuine) -> Outcome:
+    is_failed = any(check.result is Result.FAILED for check in genuine.checks)
+    return Outcome.NOT_GENUINE if is_failed else Outcome.COULD_NOT_CHECK
+
+
+def _issuer(facts: Facts, issuer: TrustedIssuer | None) -> Finding:
+    if issuer is None:
+        text = f"{facts.signer} is not on this service's list of issuers."
+        return failed("issuer", text, Outcome.ISSUER_UNKNOWN)
+    source = "" if issuer.registry is None else f" (by {issuer.registry})"
+    return passed("issuer", f"Issued by {issuer.name}{source}.")
+
+
+def _achievement(facts: Facts, issuer: TrustedIssuer | None) -> Finding:
+    """Whether the issuer may award this. A list that names achievements names all that it may."""
+    if issuer is None:
+        text = "The issuer is not known, so nothing is known of what it may award."
+        return Check("achievement", Result.COULD_NOT_CHECK, text), Outcome.ISSUER_UNKNOWN
+    if issuer.achievements is None:
+        return passed("achievement", "The issuer may award it.")
+    for subject in many(facts.document.get("credentialSubject")):
+        if not _may_award(subject, issuer.achievements):
+            text = "The issuer is not listed as one that may award this achievement."
+            return failed("achievement", text, Outcome.ISSUER_NOT_ALLOWED)
+    return passed("achievement", "The issuer is listed as one that may award it.")
+
+
+def _may_award(subject: object, allowed: frozenset[str]) -> bool:
+    achievement = subject.get("achievement") if isinstance(subject, dict) else None
+    if not isinstance(achievement, dict):
+        return False
+    if achievement.get("id") in allowed:
+        return True
+    aligned = [
+        one.get("targetUrl") if isinstance(one, dict) else None
+        for one in many(achievement.get("alignment", []))
+    ]
+    # All of them: else one allowed competency would carry any other along.
+    return bool(aligned) and all(url in allowed for url in aligned)
+
+
+def _schema(facts: Facts) -> Finding:
+    errors = schema_errors(facts.document)
+    if errors:
+        return failed("schema", f"Against its schema: {'; '.join(errors)}", Outcome.MALFORMED)
+    unpinned = unpinned_schemas(facts.document)
+    if unpinned:
+        return unchecked("schema", f"This service does not have the schema {unpinned[0]}.")
+    return passed(
+        "schema",
+        "Names no schema, and its type has none here."
+        if errors is None
+        else "Keeps the official schema of its type.",
+    )
+
+
+def _inside(credentials: tuple[Verification, ...]) -> Finding:
+    bad = sum(one.outcome is not Outcome.VALID for one in credentials)
+    if bad:
+        text = f"{bad} of the {len(credentials)} credentials inside are not valid."
+        return failed("credentials", text, Outcome.PARTLY_VALID)
+    return passed("credentials", f"All {len(credentials)} credentials inside are valid.")
+
+
+def _request(
+    facts: Facts, now: datetime, challenge: str | None, domain: str | None, age_max: timedelta
+) -> Finding:
+    """Whether a presentation was made for this question, and now."""
+    if challenge is not None and facts.challenge != challenge:
+        return failed("request", "It answers another challenge.", Outcome.NOT_HOLDER)
+    if domain is not None and domain not in facts.domains:
+        return failed("request", "It was made for somebody else.", Outcome.NOT_HOLDER)
+    created = facts.created
+    if created is not None and not now - age_max <= created <= now + CLOCK_SKEW:
+        return failed("request", "It was not made now.", Outcome.NOT_HOLDER)
+    if facts.valid_until is not None and now > facts.valid_until:
+        return failed("request", "It has ended.", Outcome.NOT_HOLDER)
+    return passed("request", "It was made for this request.")
+
+
+def _bound(found: Verification, holder: str) -> Verification:
+    """Add the check that a credential is about `holder`."""
+    if found.document is None:
+        return found
+    check, outcome = _holder(found.document, holder)
+    combined = worst([found.outcome, outcome])
+    return replace(
+        found, outcome=combined, sentence=SENTENCES[combined], checks=(*found.checks, check)
+    )
+
+
+def _holder(document: JsonObject, holder: str) -> Finding:
+    subjects = [
+        one.get("id") if isinstance(one, dict) else None
+        for one in many(document.get("credentialSubject"))
+    ]
+    if subjects == [holder]:
+        return passed("holder", "It is about the holder of the key that shows it.")
+    if None in subjects:
+        text = "It names no key of the one that it is about, so whoever shows it cannot prove it."
+        return unchecked("holder", text)
+    return failed("holder", "It is about somebody else.", Outcome.NOT_HOLDER)

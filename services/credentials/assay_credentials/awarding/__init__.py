@@ -1,0 +1,1 @@
+"""Awards that follow decisions and people: by hand, merged people, the outreach realm."""

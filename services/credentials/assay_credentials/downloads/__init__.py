@@ -1,0 +1,1 @@
+"""What can be taken away: credentials as files, transcripts (CLR 2.0), endorsements."""

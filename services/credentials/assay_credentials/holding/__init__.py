@@ -1,0 +1,1 @@
+"""What holders do with their credentials: take them into a wallet, and share them by a link."""
