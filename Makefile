@@ -11,10 +11,10 @@ LOCKED := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo bench check format clean setup
+.PHONY: help run test test-long tools demo bench check format clean setup
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup ## Start everything: PostgreSQL, Kafka, all services, the demo tenant. Ctrl-C stops it
 	@exec $(BIN)/assay up
@@ -29,6 +29,28 @@ bench: setup ## Measure the running stack against the ceilings of this machine
 
 test: setup ## Run all tests, on a real PostgreSQL and a real Kafka
 	@$(BIN)/python -m pytest
+
+test-long: setup ## Run the tests that take more time with more, and other, generated values
+	@ASSAY_TEST_LONG=1 $(BIN)/python -m pytest tests/credentials/test_credentials_canonical.py
+
+# Debian's name of each tool that tests start, and the program that shows that it is there.
+TOOLS := chromium:chromium softhsm2:softhsm2-util
+
+tools: ## Install what tests need beside Python (Chromium, SoftHSM), where Debian's apt can
+	@missing=; for tool in $(TOOLS); do \
+	  command -v $${tool#*:} >/dev/null || missing="$$missing $${tool%:*}"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "make tools: there is no apt-get; install$$missing yourself" >&2; exit 0; \
+	fi; \
+	if [ "$$(id -u)" = 0 ]; then as=; \
+	elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as="sudo -n"; \
+	else echo "make tools: only root can install$$missing: sudo make tools" >&2; exit 0; fi; \
+	echo "installing$$missing"; \
+	$$as apt-get -qq update && \
+	DEBIAN_FRONTEND=noninteractive $$as apt-get -qq install --yes --no-install-recommends $$missing \
+	  >/dev/null || echo "make tools: apt-get could not install$$missing" >&2
 
 check: setup ## Format, lint, types, imports
 	@$(BIN)/ruff format --check .

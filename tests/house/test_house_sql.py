@@ -22,6 +22,11 @@ QUERY_FILES = (
         if file.name.endswith(".sql") and file.name not in _NOT_OF_THE_SCHEMA
     ),
     *((schema, "assay_runtime", "queries.sql") for schema in SCHEMAS),
+    *(
+        (schema, "assay_runtime", f"{name}.sql")
+        for schema in ("aggregator", "credentials")
+        for name in ("audit", "signing")
+    ),
     *((schema, "assay_cli", "queries.sql") for schema in SCHEMAS),
     ("", "assay_cli", "check.sql"),
 )
@@ -31,7 +36,9 @@ _FRAGMENTS = ("search_",)
 _MONTH = re.compile(r"_y[0-9]{4}m[0-9]{2}")
 
 STRUCTURE = """
-select 'column ' || table_name || '.' || column_name || ' ' || ordinal_position || ' '
+-- A column that was dropped leaves a gap in the numbers, hence their order and not the numbers.
+select 'column ' || table_name || '.' || column_name || ' '
+  || row_number() over (partition by table_name order by ordinal_position) || ' '
   || data_type || ' ' || udt_name || ' ' || is_nullable || ' ' || coalesce(column_default, '')
   || ' ' || is_identity as what
 from information_schema.columns where table_schema = $1

@@ -33,6 +33,7 @@ STRONG = {
     "accounts/manage",
     "rules/force",
     "competencies/admin",
+    "credentials/offer",
     "credentials/admin",
 }
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import httpx
 
@@ -22,6 +22,9 @@ Json = dict[str, Any]
 
 class AggregatorDoor:
     """An open connection, with one API client's key."""
+
+    service: ClassVar[str] = "aggregator"
+    called: ClassVar[str] = "the aggregator"
 
     def __init__(self, address: Address, transport: httpx.BaseTransport | None = None) -> None:
         self._http = httpx.Client(
@@ -45,7 +48,7 @@ class AggregatorDoor:
         """That of another server where it is named, else the local stack's, with its demo key."""
         address = Address.chosen(stack, key=key, url=url, user=user, password_file=password_file)
         # `Address` is that of the xAPI door where no url is given.
-        return cls(Address(url or stack.urls["aggregator"], address.user, address.secret))
+        return cls(Address(url or stack.urls[cls.service], address.user, address.secret))
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +81,7 @@ class AggregatorDoor:
                 for line in answer.iter_lines():
                     yield json.loads(line)
         except httpx.HTTPError as error:
-            raise StackError(f"the aggregator broke off: {type(error).__name__}") from error
+            raise StackError(f"{self.called} broke off: {type(error).__name__}") from error
 
     def download(self, path: str, query: Sequence[tuple[str, str]]) -> Iterator[bytes]:
         """The bytes of an answer to GET, as they come. Raises StackError when they break off."""
@@ -90,18 +93,22 @@ class AggregatorDoor:
                     raise StackError(_refusal(answer))
                 yield from answer.iter_bytes()
         except httpx.HTTPError as error:
-            raise StackError(f"the aggregator broke off: {type(error).__name__}") from error
+            raise StackError(f"{self.called} broke off: {type(error).__name__}") from error
 
     def _json(self, method: str, path: str, **options: Any) -> Json:
+        answer = self._answer(method, path, **options)
+        found: Json = answer.json() if answer.content else {}
+        return found
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             name = type(error).__name__
-            raise StackError(f"the aggregator does not answer: {name}") from error
+            raise StackError(f"{self.called} does not answer: {name}") from error
         if answer.is_error:
             raise StackError(_refusal(answer))
-        found: Json = answer.json() if answer.content else {}
-        return found
+        return answer
 
 
 def _refusal(answer: httpx.Response) -> str:

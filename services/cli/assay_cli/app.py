@@ -13,11 +13,14 @@ from rich.table import Table
 
 from assay_cli import (
     account_commands,
+    award_commands,
+    bench_commands,
     client_commands,
     emission_commands,
     forwarding_commands,
     framework_commands,
     inspection_commands,
+    issuer_commands,
     key_commands,
     people_commands,
     place_commands,
@@ -26,7 +29,9 @@ from assay_cli import (
     rule_commands,
     rule_lifecycle_commands,
     source_commands,
+    template_commands,
     transfer_commands,
+    trust_commands,
 )
 from assay_cli.errors import StackError
 from assay_cli.processes import BY_NAME
@@ -321,32 +326,6 @@ def check(
 
 
 @app.command()
-def bench(
-    seconds: Annotated[int, typer.Option(min=1, help="How long each load is sustained.")] = 60,
-    output: Annotated[Path, typer.Option("--json", help="Where the numbers are written.")] = Path(
-        "bench-result.json"
-    ),
-    reads: Annotated[
-        bool, typer.Option(help="Measure GET by every filter, documents and attachments instead.")
-    ] = False,
-    decisions: Annotated[
-        bool, typer.Option(help="Measure how fast evidence becomes decisions instead.")
-    ] = False,
-    statements: Annotated[
-        int, typer.Option(min=1000, help="With --reads, --decisions: how many statements.")
-    ] = 1_000_000,
-) -> None:
-    """Measure the running stack against the ceilings of this machine."""
-    if decisions:
-        measure = _function("assay_cli.bench_decisions", "run")
-        _exit_with(measure(_stack(), statements=statements, output=output))
-    if reads:
-        measure = _function("assay_cli.bench_reads", "run")
-        _exit_with(measure(_stack(), statements=statements, seconds=seconds, output=output))
-    _exit_with(_function("assay_cli.bench", "run")(_stack(), seconds=seconds, output=output))
-
-
-@app.command()
 def demo(
     seed: Annotated[int, typer.Option(help="The same seed tells the same story.")] = 1,
     learners: Annotated[int, typer.Option(min=10, help="How many learners take part.")] = 120,
@@ -432,3 +411,8 @@ rebuild_commands.register(app)
 rule_commands.register(rules)
 rule_lifecycle_commands.register(rules)
 account_commands.register(app)
+award_commands.register(app)
+issuer_commands.register(app)
+template_commands.register(app)
+trust_commands.register(app)
+bench_commands.register(app)

@@ -1,4 +1,4 @@
-"""`assay check`: the laws 1 to 6 of the design, verified on a running system up to one watermark.
+"""`assay check`: laws 1 to 6 and 8 of the design, verified on a running system up to a watermark.
 
 Life of a check, also while load runs:
 
@@ -8,7 +8,8 @@ Life of a check, also while load runs:
    input topics and a client's record (`check_input`, `check_acknowledged`).
 4. The tables are compared with each other (`check_projections`), the events with the decisions
    (`check_events`), and people are decided anew (`check_decisions`).
-5. Voids and credentials: `check_voids`, `check_credentials`.
+5. Voids and credentials: `check_voids`, `check_credentials`; every stored credential is verified
+   again (`check_documents`).
 6. What was set aside, failed or is broken is an alarm (`_alarms`).
 """
 
@@ -21,8 +22,9 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from assay_cli.check_credentials import check_credentials
+from assay_cli.check_credentials import check_credentials, has_credentials
 from assay_cli.check_decisions import check_decisions, check_events, check_voids
+from assay_cli.check_documents import check_documents
 from assay_cli.check_report import Report
 from assay_cli.check_source import Database, Log, LogUnreadable
 from assay_cli.check_statements import (
@@ -131,6 +133,8 @@ async def _check(
     # 5. Voids and what they must reach.
     await check_voids(report, database)
     await check_credentials(report, database)
+    if await has_credentials(database):
+        await check_documents(report, database)
     # 6. Alarms.
     report.alarms += await _alarms(stack, database, log)
     return report

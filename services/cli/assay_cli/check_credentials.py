@@ -6,13 +6,18 @@ from assay_cli.check_source import Database
 TABLE = "credentials.credential"
 
 
+async def has_credentials(database: Database) -> bool:
+    """Whether there is a credentials service."""
+    return bool((await database.row("table_exists", TABLE))["there"])
+
+
 async def check_credentials(report: Report, database: Database) -> None:
     """Compare credentials with the standing decisions, where there is a credentials service.
 
     What is on its way (outbox, log, signing) gets a moment to arrive; what stays is wrong.
     """
     doubled, travels = report.laws[2], report.laws[5]
-    if not (await database.row("table_exists", TABLE))["there"]:
+    if not await has_credentials(database):
         travels.not_looked_at.append(f"credentials: there is no table {TABLE}")
         return
     for row in await database.rows("count_credentials"):
@@ -28,6 +33,7 @@ async def check_credentials(report: Report, database: Database) -> None:
         ("credentials_without_ground", "a credential is issued on lost ground"),
         ("awards_without_credential", "an award is held, and no credential is issued"),
         ("status_bits_differ", "a status list tells another state"),
+        ("endorsement_bits_differ", "a status list tells another state of an endorsement"),
         ("status_lists_unsigned", "a status list is not signed anew"),
     ):
         travels.differ(what, await database.settled(query))

@@ -20,7 +20,7 @@ from assay_aggregator.shelf import RuleShelf
 from assay_aggregator.store import Key, Person, Store
 from assay_cli.check_report import LawReport, Report
 from assay_cli.check_source import Chunk, Database, Log
-from assay_schemas.events import CompetencyEvent, competency_event
+from assay_schemas.events import CompetencyEvent, PersonEvent, competencies_record
 from assay_schemas.topics import COMPETENCIES
 
 PEOPLE_AT_ONCE = 100
@@ -204,10 +204,13 @@ async def check_events(report: Report, database: Database, log: Log) -> None:
 def _events(law: LawReport, chunk: Chunk) -> Iterator[CompetencyEvent]:
     for record in chunk.records:
         try:
-            yield competency_event.validate_json(record.value or b"")
+            event = competencies_record.validate_json(record.value or b"")
         except ValidationError:
             place = f"{record.topic}/{record.partition}/{record.offset}"
             law.differ("an event is not readable", [place])
+            continue
+        if not isinstance(event, PersonEvent):
+            yield event
 
 
 async def check_voids(report: Report, database: Database) -> None:

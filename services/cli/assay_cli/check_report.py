@@ -18,6 +18,7 @@ LAWS = {
     4: "Tables equal the record",
     5: "Void travels",
     6: "Every decision explains itself",
+    8: "What a verifier checks is what was signed",
 }
 
 Result = Literal["clean", "broken", "not looked at"]

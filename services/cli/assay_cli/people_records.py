@@ -45,7 +45,7 @@ def change(tenant: str, reason: str, work: Callable[[Records], Awaitable[T]]) ->
             act = Act(operator(), reason)
             return await work(await Records.begin(Store(connection), RuleShelf(), tenant, act))
 
-    return _as_owner(run)
+    return as_owner(run)
 
 
 def read(tenant: str, work: Callable[[PeopleStore], Awaitable[T]]) -> T:
@@ -55,7 +55,7 @@ def read(tenant: str, work: Callable[[PeopleStore], Awaitable[T]]) -> T:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             return await work(PeopleStore(connection, tenant))
 
-    return _as_owner(run)
+    return as_owner(run)
 
 
 def put_organisation(tenant: str, reason: str, wanted: Mapping[str, Any]) -> bool:
@@ -258,7 +258,9 @@ async def _all_pages(
     return found
 
 
-def _as_owner(work: Callable[[Connection], Awaitable[T]]) -> T:
+def as_owner(work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Do `work` as the owner role. Raises StackError for what is refused and what is away."""
+
     async def run() -> T:
         async with owner_connection() as connection:
             return await work(connection)

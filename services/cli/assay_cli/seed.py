@@ -32,8 +32,15 @@ from assay_cli.demo_scenarios import Need, plan_of
 from assay_cli.errors import StackError
 from assay_cli.processes import ADMIN_PRINCIPAL, OWNER_ROLE
 from assay_cli.secret_files import ensure_password, write_private
-from assay_cli.seed_rules import Passwords, approve_rules, ensure_accounts, put_accounts
+from assay_cli.seed_rules import (
+    Passwords,
+    approve_rules,
+    ensure_accounts,
+    put_accounts,
+    put_credential_accounts,
+)
 from assay_cli.stack import StackInfo
+from assay_credentials import records as credentials
 from assay_credentials.admin import put_achievement, put_issuer
 from assay_ingest.admin import put_source, put_tenant
 from assay_runtime.auth import hash_secret, new_secret
@@ -130,6 +137,10 @@ async def load_tenant(
     act = Act("seed", "the demo's own rules")
     records = await Records.begin(Store(connection), RuleShelf(), data.tenant, act)
     await put_accounts(records, passwords)
+    signing = credentials.Act(act.actor, act.reason)
+    await put_credential_accounts(
+        await credentials.Records.begin(connection, data.tenant, signing), passwords
+    )
     await approve_rules(records, rules.values(), passwords)
     await put_issuer(connection, data.tenant, ISSUER)
     statements = {one.code: one for one in framework()}

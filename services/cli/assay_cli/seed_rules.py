@@ -22,6 +22,7 @@ from assay_aggregator.shelf import RuleShelf
 from assay_aggregator.signing import SignatureBody
 from assay_cli.secret_files import write_private
 from assay_cli.stack import StackInfo
+from assay_credentials import records as credentials
 from assay_runtime.auth_keys import new_secret
 
 AUTHOR: Final = "rowan.ashby"
@@ -50,6 +51,26 @@ async def put_accounts(records: Records, passwords: Passwords) -> None:
         row["account"] for row in await accounts.listed(records.store.connection, records.tenant)
     }
     for new in DEMO_ACCOUNTS:
+        if new.account not in known:
+            await accounts.add(records, new, passwords[new.account], temporary=False)
+        else:
+            await accounts.set_password(records, new.account, passwords[new.account])
+
+
+# What the same people sign in the credentials service.
+_CREDENTIAL_ROLES: Final[Mapping[str, tuple[str, ...]]] = {
+    AUTHOR: ("award", "template_author"),
+    APPROVER: ("award", "template_approver"),
+    "tomas.reid": ("award",),
+}
+
+
+async def put_credential_accounts(records: credentials.Records, passwords: Passwords) -> None:
+    """The same people and passwords where credentials are signed for."""
+    accounts = credentials.ACCOUNTS
+    known = {row["account"] for row in await accounts.listed(records.connection, records.tenant)}
+    for one in DEMO_ACCOUNTS:
+        new = NewAccount(one.account, one.name, _CREDENTIAL_ROLES[one.account])
         if new.account not in known:
             await accounts.add(records, new, passwords[new.account], temporary=False)
         else:

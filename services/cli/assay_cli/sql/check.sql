@@ -330,26 +330,44 @@ select c.person || ' ' || c.competency as what
 from credentials.credential as c
 group by c.tenant, c.person, c.competency
 having count(*) filter (where c.state in ('issued', 'suspended')) > 1
-  or count(*) <> count(distinct c.sequence)
+  -- What was revoked may have been issued anew, under another key.
+  or count(*) filter (where c.state <> 'revoked')
+    <> count(distinct (c.manual, c.sequence)) filter (where c.state <> 'revoked')
 limit $1
 
 -- name: credentials_without_ground
--- Issued, while the competency is not held any more, or was never decided.
+-- Issued, while the competency is not held any more, or was never decided nor signed.
 select c.credential || ' of ' || c.person || ' ' || c.competency || ': '
   || coalesce(d.status, 'no decision') as what
 from credentials.credential as c
 left join aggregator.decision_current as d
   on d.tenant = c.tenant and d.person = c.person and d.competency = c.competency
 where c.state = 'issued' and coalesce(d.status, '') not in ('achieved', 'under_review')
+  and not exists (
+    select from credentials.award as a
+    where a.tenant = c.tenant and a.person = c.person and a.competency = c.competency
+      and a.source = 'manual' and a.standing = 'held')
 limit $1
 
 -- name: credentials_without_decision
+-- Nor an award by two people (law 8).
 select c.credential::text as what
 from credentials.credential as c
-where not exists (
-  select from aggregator.decision as d
-  where d.tenant = c.tenant and d.decision = c.decision and d.person = c.person
-    and d.competency = c.competency and d.sequence is not null)
+where (c.manual is null and not exists (
+    select from aggregator.decision as d
+    where d.tenant = c.tenant and d.decision = c.decision and d.person = c.person
+      and d.competency = c.competency and d.sequence is not null))
+  or (c.manual is not null and not exists (
+    select from credentials.manual_award as m
+    join credentials.manual_person as p using (tenant, manual)
+    join credentials.signature as one
+      on one.tenant = m.tenant and one.signature = m.proposed_signature
+      and one.content_hash = m.content_hash
+    join credentials.signature as two
+      on two.tenant = m.tenant and two.signature = m.approved_signature
+      and two.content_hash = m.content_hash and two.account <> one.account
+    where m.tenant = c.tenant and m.manual = c.manual and m.competency = c.competency
+      and p.person = c.person and p.outcome = 'awarded'))
 limit $1
 
 -- name: awards_differ
@@ -361,17 +379,18 @@ left join credentials.award as a
   on a.tenant = d.tenant and a.person = d.person and a.competency = d.competency
 where d.sequence > 0
   and (a.sequence is distinct from d.sequence
-    or a.standing <> case d.status
+    or (a.source = 'decision' and a.standing <> case d.status
       when 'achieved' then 'held'
       when 'suspended' then 'suspended'
       when 'under_review' then 'under_review'
       when 'expired' then 'expired'
       when 'revoked' then 'revoked'
       else 'withdrawn'
-    end)
+    end))
 limit $1
 
 -- name: awards_without_credential
+-- But of the outreach realm, and of a person whose kept one has it.
 select a.person || ' ' || a.competency as what
 from credentials.award as a
 where a.standing = 'held' and a.failure is null
@@ -379,25 +398,54 @@ where a.standing = 'held' and a.failure is null
     select from credentials.credential as c
     where c.tenant = a.tenant and c.person = a.person and c.competency = a.competency
       and c.state = 'issued')
+  -- What a removed key signed is revoked, and not issued anew.
+  and not exists (
+    select from credentials.credential as c
+    where c.tenant = a.tenant and c.person = a.person and c.competency = a.competency
+      and c.state = 'revoked' and c.reason = 'key_removed')
+  and not exists (
+    select from credentials.person_merge as m
+    where m.tenant = a.tenant and m.person = a.person and not m.is_retracted)
+  and (a.kind = 'participation' or not (
+    exists (
+      select from credentials.outreach_person as o
+      where o.tenant = a.tenant and o.person = a.person and o.removed_at is null)
+    or exists (
+      select from credentials.outreach_tenant as o
+      where o.tenant = a.tenant and o.removed_at is null)))
 limit $1
 
 -- name: status_bits_differ
--- What a verifier is shown: one bit in each of the two lists of a credential.
+-- What a verifier is shown: one bit in each of the two lists of a credential. One with a revocation
+-- entry only is suspended by it, and a revocation bit that was set is never cleared.
 select c.credential || ' is ' || c.state || ', its bits say otherwise' as what
 from credentials.credential as c
 left join credentials.status_entry as s
   on s.tenant = c.tenant and s.list = c.suspension_list and s.index = c.suspension_index
 left join credentials.status_entry as r
   on r.tenant = c.tenant and r.list = c.revocation_list and r.index = c.revocation_index
-where s.credential is distinct from c.credential or r.credential is distinct from c.credential
-  or s.is_set <> (c.state = 'suspended')
-  or r.is_set <> (c.state in ('superseded', 'revoked'))
+where r.credential is distinct from c.credential
+  or case when c.suspension_list is null
+    then (c.state in ('suspended', 'superseded', 'revoked') and not r.is_set)
+      or (c.state in ('intended', 'issued') and r.is_set)
+    else s.credential is distinct from c.credential
+      or s.is_set <> (c.state = 'suspended')
+      or r.is_set <> (c.state in ('superseded', 'revoked'))
+    end
+limit $1
+
+-- name: endorsement_bits_differ
+select e.endorsement || ' is ' || e.state || ', its bit says otherwise' as what
+from credentials.endorsement as e
+left join credentials.status_entry as r
+  on r.tenant = e.tenant and r.list = e.revocation_list and r.index = e.revocation_index
+where r.credential is distinct from e.endorsement or r.is_set <> (e.state = 'withdrawn')
 limit $1
 
 -- name: status_lists_unsigned
 select l.list || ' (' || l.purpose || ')' as what
 from credentials.status_list as l
-where l.version <> l.signed_version
+where l.version <> l.signed_version and not l.is_final
 limit $1
 
 -- name: credentials_alarms
@@ -410,3 +458,68 @@ from credentials.award
 where failure is not null
 order by 1
 limit $1
+
+-- name: count_documents
+select (select count(*) from credentials.credential where document is not null)
+  + (select count(*) from credentials.bound_copy)
+  + (select count(*) from credentials.endorsement) as documents
+
+-- name: signing_keys
+select tenant, did, method from credentials.issuer_key
+
+-- name: served_lists
+-- But those that no key was there to sign for good: they run out.
+select list, document from credentials.status_list
+where document is not null and not (is_final and valid_until < now())
+
+-- name: stored_documents
+select c.tenant, c.credential, c.state, c.suspension_list is not null as has_suspension, c.document,
+  c.jwt, k.state in ('removed', 'compromised') as key_is_gone
+from credentials.credential as c
+join credentials.issuer_key as k using (tenant, method)
+where c.document is not null and (c.tenant, c.credential) > ($1, $2)
+order by c.tenant, c.credential
+limit $3
+
+-- name: stored_copies
+select b.tenant, b.credential, b.format, b.holder, c.state,
+  c.suspension_list is not null as has_suspension, b.document,
+  k.state in ('removed', 'compromised') as key_is_gone
+from credentials.bound_copy as b
+join credentials.credential as c using (tenant, credential)
+join credentials.issuer_key as k on k.tenant = b.tenant and k.method = b.method
+where (b.tenant, b.credential, b.format, b.holder) > ($1, $2, $3, $4)
+order by b.tenant, b.credential, b.format, b.holder
+limit $5
+
+-- name: stored_endorsements
+select tenant, endorsement as credential,
+  case state when 'withdrawn' then 'revoked' else state end as state, false as has_suspension,
+  document, null::text as jwt
+from credentials.endorsement
+where (tenant, endorsement) > ($1, $2)
+order by tenant, endorsement
+limit $3
+
+-- name: endorsements_again
+select e.tenant, e.endorsement as credential,
+  case e.state when 'withdrawn' then 'revoked' else e.state end as state, false as has_suspension,
+  e.document, null::text as jwt
+from unnest($1::text[], $2::uuid[]) as n (tenant, credential)
+join credentials.endorsement as e on e.tenant = n.tenant and e.endorsement = n.credential
+
+-- name: documents_again
+select c.tenant, c.credential, c.state, c.suspension_list is not null as has_suspension, c.document,
+  c.jwt, k.state in ('removed', 'compromised') as key_is_gone
+from unnest($1::text[], $2::uuid[]) as n (tenant, credential)
+join credentials.credential as c using (tenant, credential)
+join credentials.issuer_key as k on k.tenant = c.tenant and k.method = c.method
+where c.document is not null
+
+-- name: copies_again
+select b.tenant, b.credential, c.state, c.suspension_list is not null as has_suspension, b.document,
+  k.state in ('removed', 'compromised') as key_is_gone
+from unnest($1::text[], $2::uuid[]) as n (tenant, credential)
+join credentials.bound_copy as b using (tenant, credential)
+join credentials.credential as c using (tenant, credential)
+join credentials.issuer_key as k on k.tenant = b.tenant and k.method = b.method
