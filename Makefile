@@ -25,6 +25,7 @@ demo: setup ## Play a training programme on the running stack and tell what came
 bench: setup ## Measure the running stack against the ceilings of this machine
 	@status=0; $(BIN)/assay bench || status=1; \
 	$(BIN)/assay bench --reads --json bench-reads.json || status=1; \
+	$(BIN)/assay bench --credentials --json bench-credentials.json || status=1; \
 	$(BIN)/assay bench --decisions --json bench-decisions.json || status=1; exit $$status
 
 test: setup ## Run all tests, on a real PostgreSQL and a real Kafka

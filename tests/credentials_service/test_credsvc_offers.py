@@ -95,6 +95,27 @@ async def test_a_copy_is_bound_to_the_key_that_was_proved(service: Service) -> N
     assert (await service.verify(orjson.dumps(document)))["outcome"] == "valid"
 
 
+async def test_a_copy_of_an_issuer_by_did_web_is_good_too(
+    service: Service, postgres: Database
+) -> None:
+    owner = await postgres.connect()
+    try:
+        await owner.execute(
+            "insert into credentials.issuer (tenant, issuer, name, method)"
+            " values ($1, 'main', 'Training Centre North', 'web')",
+            TENANT,
+        )
+    finally:
+        await owner.close()
+    one = await issued(service)
+    response = await claimed(
+        service, await token_of(service, await offered(service, one["id"])), WalletKey()
+    )
+    (given,) = response.json()["credentials"]
+    assert given["credential"]["issuer"]["id"].startswith("did:web:")
+    assert (await service.verify(orjson.dumps(given["credential"])))["outcome"] == "valid"
+
+
 async def test_a_code_works_once_whoever_is_faster(service: Service) -> None:
     offer = await offered(service, (await issued(service))["id"])
     answers = await asyncio.gather(*(redeem(service, offer) for _ in range(5)))
