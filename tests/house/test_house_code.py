@@ -18,7 +18,7 @@ PACKAGES = ("schemas", "runtime", "ingest", "aggregator", "credentials", "cli")
 _HOSTS = re.compile(
     r"https?://(?:[\w.-]+\.)?(?:pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|"
     r"repo1?\.maven\.(?:org|apache\.org)|artifactory[\w.-]*|nexus[\w.-]*)|"
-    r"(?:--index-url|--extra-index-url|--register)\b"
+    r"(?:--index-url|--extra-index-url|--registry)\b"
 )
 _MACHINE_PATHS = re.compile(r"(?<![\w./])/(?:home|Users|root|work|mnt|tmp/w)/\w")
 _SECRETS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b")
