@@ -64,5 +64,5 @@ def test_an_issuer_is_added_listed_and_removed(assay: Assay) -> None:
 def test_what_breaks_a_rule_is_named(assay: Assay) -> None:
     ip = ("trust", "add", "did:web:127.0.0.1", "--name", "x", "--reason", "y")
     assert "did: " in assay(*ip, exit_code=1).output
-    assert "registry-url" in assay(*ADD, "--register-url", "http://x", exit_code=1).output
+    assert "register-url" in assay(*ADD, "--register-url", "http://x", exit_code=1).output
     assert "until" in assay(*ADD, "--until", "2001-01-01", exit_code=1).output

@@ -102,6 +102,6 @@ def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise TrustRefused(f"registry-url: {error}") from error
+        raise TrustRefused(f"register-url: {error}") from error
     if parts.scheme != "https" or not parts.hostname or len(url) > TEXT_CHARACTERS_MAX:
-        raise TrustRefused("registry-url: must be an https address")
+        raise TrustRefused("register-url: must be an https address")
