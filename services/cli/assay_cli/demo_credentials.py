@@ -96,6 +96,8 @@ async def _show(play: Play, chosen: Chosen) -> None:
         [(one["name"], one["result"], one["detail"]) for one in answer["checks"]],
     )
     story.check(answer["outcome"] == "valid", answer["sentence"], answer["outcome"])
+    link = await doors.share(chosen.credential)
+    story.say(f"In a browser, for a week: {link}")
     changed = orjson.loads(document)
     changed["credentialSubject"]["achievement"]["name"] = "Qualified Person"
     forged = await doors.verify(orjson.dumps(changed))

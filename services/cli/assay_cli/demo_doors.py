@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urljoin
@@ -31,6 +31,7 @@ REQUEST_SECONDS = 60.0
 # A full service answers 429 or 503 with Retry-After; so long a tool goes on trying.
 RETRY_SECONDS = 60.0
 HTTP_CONNECTIONS = 16
+SHARED = timedelta(days=7)
 
 # Which key a source's HTTP client has.
 KEY_OF_SOURCE = {"online": "online", "vr": "vr", "in-person": "in_person", "admin": "admin"}
@@ -332,6 +333,16 @@ class Doors:
         if not response.is_success:
             raise DemoError(f"asking for a credential answered {_said(response)}")
         return response.content
+
+    async def share(self, credential: str) -> str:
+        """A link under which anybody who has it sees the credential; it is open for a week."""
+        found = await self._json(
+            "POST",
+            self._url("credentials", f"/credentials/{credential}/shares"),
+            "admin",
+            json={"expires_at": (datetime.now(UTC) + SHARED).isoformat(), "label": "demo"},
+        )
+        return str(found["share_url"])
 
     async def verify(self, document: bytes) -> Json:
         """What anybody is told who shows a credential: no key is sent."""
