@@ -287,11 +287,13 @@ from credentials.manual_person as p
 join credentials.manual_award as m using (tenant, manual)
 left join credentials.award as a
   on a.tenant = p.tenant and a.person = p.person and a.competency = m.competency
-left join (
-  select distinct person
-  from credentials.credential
-  where tenant = $1 and manual = $2 and state <> 'intended'
-) as c on c.person = p.person
+-- Looked up person by person, whatever the planner thinks of rows that are new to it.
+left join lateral (
+  select c.person from credentials.credential as c
+  where c.tenant = p.tenant and c.person = p.person and c.manual = p.manual
+    and c.state <> 'intended'
+  limit 1
+) as c on true
 where p.tenant = $1 and p.manual = $2
 group by 1
 
