@@ -86,10 +86,29 @@ def sign_jwt(document: JsonObject, signer: Signer, *, kid: str, typ: TokenType =
 
     The same arguments give the same text. Raises DocumentRefused and DocumentUnsupported (intake).
     """
-    payload = checked_document(document)
-    header = {"alg": "EdDSA", "typ": typ, "cty": typ.removesuffix("+jwt"), "kid": kid}
-    signed = f"{_encoded(header)}.{_encoded(payload)}"
+    signed = _signing_input(checked_document(document), kid, typ)
     return f"{signed}.{_base64url(signer.sign(signed.encode()))}"
+
+
+def is_token_of(
+    token: str, document: JsonObject, *, kid: str, public_key: bytes, typ: TokenType = "vc+jwt"
+) -> bool:
+    """Whether `token` is what `sign_jwt` makes of `document`, which has passed the intake, with
+    this Ed25519 key: so whatever holds for the document holds for the token.
+    """
+    signed, _, _ = token.rpartition(".")
+    if signed != _signing_input(document, kid, typ):
+        return False
+    try:
+        check_signature(public_key, _signature(token), signed.encode())
+    except SignatureInvalid:
+        return False
+    return True
+
+
+def _signing_input(document: JsonObject, kid: str, typ: TokenType) -> str:
+    header = {"alg": "EdDSA", "typ": typ, "cty": typ.removesuffix("+jwt"), "kid": kid}
+    return f"{_encoded(header)}.{_encoded(document)}"
 
 
 def open_token(token: str, resolve_key: ResolveKey, purpose: Purpose) -> Opened:
