@@ -493,20 +493,22 @@ order by b.tenant, b.credential, b.format, b.holder
 limit $5
 
 -- name: stored_endorsements
-select tenant, endorsement as credential,
-  case state when 'withdrawn' then 'revoked' else state end as state, false as has_suspension,
-  document, null::text as jwt
-from credentials.endorsement
-where (tenant, endorsement) > ($1, $2)
-order by tenant, endorsement
+select e.tenant, e.endorsement as credential,
+  case e.state when 'withdrawn' then 'revoked' else e.state end as state, false as has_suspension,
+  e.document, null::text as jwt, k.state in ('removed', 'compromised') as key_is_gone
+from credentials.endorsement as e
+join credentials.issuer_key as k using (tenant, method)
+where (e.tenant, e.endorsement) > ($1, $2)
+order by e.tenant, e.endorsement
 limit $3
 
 -- name: endorsements_again
 select e.tenant, e.endorsement as credential,
   case e.state when 'withdrawn' then 'revoked' else e.state end as state, false as has_suspension,
-  e.document, null::text as jwt
+  e.document, null::text as jwt, k.state in ('removed', 'compromised') as key_is_gone
 from unnest($1::text[], $2::uuid[]) as n (tenant, credential)
 join credentials.endorsement as e on e.tenant = n.tenant and e.endorsement = n.credential
+join credentials.issuer_key as k on k.tenant = e.tenant and k.method = e.method
 
 -- name: documents_again
 select c.tenant, c.credential, c.state, c.suspension_list is not null as has_suspension, c.document,
